@@ -1,0 +1,31 @@
+# Two commands on a fresh machine: `make quickstart` and `make test`. Both make .venv where it is missing.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: quickstart test check clean
+
+quickstart: .venv/quickstart.stamp
+	$(BIN)/mkd quickstart --output quickstart --overwrite
+
+test: .venv/dev.stamp
+	$(MAKE) check
+	$(BIN)/python -m pytest
+
+check: .venv/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf .venv dist build
+
+.venv/quickstart.stamp: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	# torch first and exactly: a range would take several gigabytes of CUDA packages.
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch==2.13.0
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[quickstart]'
+	touch $@
+
+.venv/dev.stamp: .venv/quickstart.stamp
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt build hatchling hypothesis mypy pytest ruff
+	touch $@

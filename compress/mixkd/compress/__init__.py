@@ -1,0 +1,1 @@
+"""Teacher to student: fine-tuning and MixKD distillation (torch, transformers)."""

@@ -1,0 +1,1 @@
+"""Student to bundle: ONNX, graph rewrites, int8 (optimum, onnx, onnxruntime)."""

@@ -1,0 +1,59 @@
+"""The command `mkd`: gathers the stages' commands; nothing heavy is imported before a command runs."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+import mixkd.compress.commands
+import mixkd.export.commands
+import mixkd.pipeline.commands
+import mixkd.runtime.commands
+from mixkd.errors import MkdError
+from mixkd.version import __version__
+
+app = typer.Typer(
+    name="mkd",
+    help="Distil a text classifier with MixKD, export it to int8 ONNX, measure it, embed it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        print(f"mixkd {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+for _commands in (
+    mixkd.compress.commands,
+    mixkd.export.commands,
+    mixkd.runtime.commands,
+    mixkd.pipeline.commands,
+):
+    _commands.register(app)
+
+
+def main() -> None:
+    """Run `mkd`; an `MkdError` becomes one line on stderr, anything else keeps its traceback."""
+    try:
+        app()
+    except MkdError as error:
+        print(f"mkd: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

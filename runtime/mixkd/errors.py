@@ -1,0 +1,69 @@
+"""Every error that mixkd raises on purpose.
+
+::
+
+    MkdError                 exit code 1: what is wrong, where, and how to mend it, in one line
+    ├── ConfigError          an option or a config file asks for something impossible
+    ├── DataError            texts or labels can't be read or don't fit together
+    ├── ModelError           a teacher or student folder isn't what the stage needs
+    ├── BundleError          a bundle is damaged, foreign or unsafe
+    ├── InputError           an app handed something to the classifier that isn't text
+    ├── OutputError          the result can't be written where it was asked for
+    ├── MissingExtraError    a package of an optional extra isn't installed
+    ├── MeasureError         a measurement can't be made, or can't be believed
+    └── BudgetError          exit code 3: no int8 candidate stays within the accuracy budget
+"""
+
+from typing import ClassVar
+
+
+class MkdError(Exception):
+    """Base of all errors a user can cause; the command line prints it as one line."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class ConfigError(MkdError):
+    """An option or a config file asks for something impossible."""
+
+
+class DataError(MkdError):
+    """Texts or labels can't be read, or don't fit together."""
+
+
+class ModelError(MkdError):
+    """A teacher or student folder isn't what the stage needs."""
+
+
+class BundleError(MkdError):
+    """A bundle is damaged, foreign or unsafe."""
+
+
+class InputError(MkdError, TypeError):
+    """An app handed something to the classifier that isn't text."""
+
+
+class OutputError(MkdError):
+    """The result can't be written where it was asked for."""
+
+
+class MissingExtraError(MkdError):
+    """A package of an optional extra isn't installed.
+
+    Attributes:
+        extra: The extra that brings it, as in ``pip install "mixkd[extra]"``.
+    """
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f'this needs the package {package}: pip install "mixkd[{extra}]"')
+        self.extra = extra
+
+
+class MeasureError(MkdError):
+    """A measurement can't be made, or can't be believed."""
+
+
+class BudgetError(MkdError):
+    """No int8 candidate stays within the accuracy budget."""
+
+    exit_code: ClassVar[int] = 3

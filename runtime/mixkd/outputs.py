@@ -1,0 +1,107 @@
+"""Result folders that are whole or absent, whatever happens while they are written."""
+
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mixkd.errors import MkdError, OutputError
+
+_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_NO_SPACE_WORDS = ("No space left", "StorageFull", "code: 28", "os error 28", "File too large")
+_NO_ACCESS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+
+
+def check_output(folder: Path, *, overwrite: bool) -> None:
+    """Refuse, before any work is done, an output folder that can't or mustn't be written.
+
+    Args:
+        folder: Where the result will stand.
+        overwrite: Whether what stands there may be replaced. Never allowed for the current folder or one
+            around it, the home folder, or the top of a git checkout.
+
+    Raises:
+        OutputError: If the folder may not be used.
+    """
+    folder = folder.expanduser().absolute()
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise OutputError(f"{folder} is a file or a link: name a folder with --output")
+    if folder.exists() and any(folder.iterdir()):
+        if not overwrite:
+            raise OutputError(f"{folder} already holds something: give --overwrite to replace it all")
+        if folder.resolve() in {Path.home(), *_around(Path.cwd())} or (folder / ".git").exists():
+            raise OutputError(f"{folder} is never overwritten: name another folder with --output")
+    parent = next(p for p in folder.parents if p.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise OutputError(f"{parent} can't be written: name another folder with --output")
+
+
+@contextmanager
+def fresh_folder(folder: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Yield a temporary sibling that takes the folder's place when the block ends without an error.
+
+    Every file is flushed to disk before the rename, so that a crash or a kill at any moment leaves what was
+    there before, or nothing.
+
+    Raises:
+        OutputError: If the folder may not be used (see `check_output`) or the disk is full.
+    """
+    check_output(folder, overwrite=overwrite)
+    folder = folder.expanduser().absolute()
+    with clear_write_errors(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
+    try:
+        with clear_write_errors(folder):
+            yield temporary
+            put_in_place(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def put_in_place(temporary: Path, folder: Path) -> None:
+    """Flush every file of `temporary` and rename it to `folder`, replacing what stands there."""
+    temporary.chmod(0o755)
+    for path in [*temporary.rglob("*"), temporary]:
+        _flush(path)
+    if folder.exists():
+        retired = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".old", dir=folder.parent))
+        folder.rename(retired / folder.name)
+        temporary.rename(folder)
+        shutil.rmtree(retired, ignore_errors=True)
+    else:
+        temporary.rename(folder)
+    _flush(folder.parent)
+
+
+@contextmanager
+def clear_write_errors(target: Path) -> Iterator[None]:
+    """Turn a full disk or a forbidden path, in whatever guise a library reports it, into `OutputError`."""
+    try:
+        yield
+    except MkdError:
+        raise
+    except Exception as error:
+        number = error.errno if isinstance(error, OSError) else None
+        if number in _NO_SPACE or any(words in str(error) for words in _NO_SPACE_WORDS):
+            raise OutputError(
+                f"no space left while writing {target}: free some, or name another disk"
+            ) from error
+        if number in _NO_ACCESS:
+            raise OutputError(f"{target} can't be written: {os.strerror(number or 0)}") from error
+        raise
+
+
+def _around(folder: Path) -> list[Path]:
+    return [folder.resolve(), *folder.resolve().parents]
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,95 @@
+"""`run.json`: what a stage was asked, on what it ran, and what came out."""
+
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from mixkd.errors import MkdError
+from mixkd.texts import Corpus
+from mixkd.version import __version__
+
+RUN_FILE = "run.json"
+RUN_FORMAT = 1
+_PACKAGES = (
+    "torch",
+    "transformers",
+    "datasets",
+    "accelerate",
+    "optimum",
+    "optimum-onnx",
+    "onnx",
+    "onnxruntime",
+    "tokenizers",
+    "numpy",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """The record of one stage; equal inputs and seed give an equal record but for `duration_s`.
+
+    Attributes:
+        stage: The command, such as ``distill``.
+        config: Every option, resolved.
+        seed: The random seed, or None where nothing is random.
+        data: Per split: rows and sha256.
+        metrics: Per evaluated split: metric name to value; rates are fractions of one.
+        notes: Warnings the user saw.
+        duration_s: Wall time.
+        versions: Python and the packages that matter.
+    """
+
+    stage: str
+    config: Mapping[str, Any]
+    seed: int | None
+    data: Mapping[str, Any]
+    metrics: Mapping[str, Mapping[str, float]]
+    duration_s: float
+    notes: tuple[str, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=lambda: versions())  # noqa: PLW0108 - defined below
+
+    def write(self, folder: Path) -> None:
+        """Write the record as `run.json` in the folder."""
+        body = json.dumps({"format": RUN_FORMAT, **asdict(self)}, indent=2, ensure_ascii=False, default=str)
+        (folder / RUN_FILE).write_text(body + "\n", encoding="utf-8")
+
+
+def read_run(folder: Path) -> dict[str, Any] | None:
+    """Return the folder's `run.json` as a mapping, or None where there is none.
+
+    Raises:
+        MkdError: If the file isn't the JSON that a stage wrote.
+    """
+    path = folder / RUN_FILE
+    if not path.is_file():
+        return None
+    try:
+        run = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise MkdError(f"{path} is damaged: {error}") from error
+    if not isinstance(run, dict):
+        raise MkdError(f"{path} is damaged: not a JSON object")
+    return run
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of mixkd, Python and the packages that shape a result, where installed."""
+    found = {"mixkd": __version__, "python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def data_fingerprint(corpus: Corpus, rows: Mapping[str, int]) -> dict[str, Any]:
+    """Return name, and rows and sha256 per split that was used."""
+    splits = {
+        name: {"rows": count, "sha256": corpus.split(name).fingerprint()} for name, count in rows.items()
+    }
+    return {"name": corpus.name, "splits": splits}

@@ -1,0 +1,1 @@
+"""Bundle to answers: imports numpy, onnxruntime and tokenizers, and nothing of the other stages."""

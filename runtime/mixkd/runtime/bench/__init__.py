@@ -1,0 +1,1 @@
+"""What a bundle costs and loses: latency, memory, size, quality."""

@@ -1,0 +1,232 @@
+"""The bundle: the folder that `mkd export` writes and that apps read.
+
+::
+
+    bundle/
+      mkd.json                     the manifest: what the files mean, their sizes and sha256
+      config.json                  as transformers and transformers.js read it
+      tokenizer.json               as the tokenizers package reads it
+      tokenizer_config.json
+      onnx/model_quantized.onnx    int8, under the name that transformers.js and optimum look for
+      onnx/model.onnx              fp32, only where it was asked for
+      README.md                    model card
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from mixkd.errors import BundleError
+
+MANIFEST_FILE = "mkd.json"
+FORMAT_VERSION = 1
+INT8_FILE = "onnx/model_quantized.onnx"
+FP32_FILE = "onnx/model.onnx"
+TOKENIZER_FILE = "tokenizer.json"
+MAX_FILE_BYTES = 2**31
+"""The largest file that is read: ONNX itself ends at 2 GiB."""
+
+MAX_MANIFEST_BYTES = 2**24
+
+
+class Task(StrEnum):
+    """What the outputs mean."""
+
+    SINGLE_LABEL = "single_label"
+    MULTI_LABEL = "multi_label"
+    REGRESSION = "regression"
+
+
+class Precision(StrEnum):
+    """The number format of the weights that carry the matrix products."""
+
+    INT8 = "int8"
+    FP32 = "fp32"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileEntry:
+    """What a file of the bundle must be."""
+
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """The content of `mkd.json`.
+
+    Attributes:
+        task: What the outputs mean.
+        labels: One name per output, in order; (C,).
+        max_length: Tokens per text, special ones included; longer texts are truncated.
+        inputs: The graph's input names, in its order.
+        model_file: The file that answers, relative to the folder.
+        precision: Its number format.
+        recipe: How it was quantized; ``none`` for fp32.
+        quality: Measured on real text at export: metrics per variant, agreement.
+        provenance: Versions, seed, data fingerprint, config, where the student stood.
+        files: Size and sha256 of every other file of the folder.
+    """
+
+    task: Task
+    labels: tuple[str, ...]
+    max_length: int
+    inputs: tuple[str, ...]
+    model_file: str
+    precision: Precision
+    recipe: str
+    quality: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, FileEntry] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """An opened bundle: its folder and its checked manifest."""
+
+    folder: Path
+    manifest: Manifest
+
+    @property
+    def model_path(self) -> Path:
+        """The ONNX file that answers."""
+        return self.folder / self.manifest.model_file
+
+    @property
+    def fp32_path(self) -> Path | None:
+        """The fp32 ONNX file, where the bundle keeps one."""
+        return self.folder / FP32_FILE if FP32_FILE in self.manifest.files else None
+
+    @property
+    def tokenizer_path(self) -> Path:
+        """The tokenizer, in the tokenizers package's format."""
+        return self.folder / TOKENIZER_FILE
+
+
+def open_bundle(folder: str | Path, *, verify: bool = True) -> Bundle:
+    """Read and check a bundle's manifest, and its files against it.
+
+    Args:
+        folder: The bundle.
+        verify: Also hash every file; sizes are checked always.
+
+    Raises:
+        BundleError: If the folder isn't a bundle, or any file isn't the one that was exported.
+    """
+    folder = Path(folder)
+    manifest = _parse(_read_manifest(folder), folder / MANIFEST_FILE)
+    for name, entry in manifest.files.items():
+        _check_file(folder, name, entry, verify=verify)
+    return Bundle(folder, manifest)
+
+
+def seal_bundle(folder: Path, manifest: Manifest) -> Bundle:
+    """Write `mkd.json` for the files that stand in the folder; `manifest.files` is filled in here."""
+    entries = {
+        path.relative_to(folder).as_posix(): {"size_bytes": path.stat().st_size, "sha256": _sha256(path)}
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != MANIFEST_FILE
+    }
+    body = {"format_version": FORMAT_VERSION, **asdict(manifest), "files": entries}
+    text = json.dumps(body, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    (folder / MANIFEST_FILE).write_text(text, encoding="utf-8")
+    return open_bundle(folder)
+
+
+def _read_manifest(folder: Path) -> Any:
+    path = folder / MANIFEST_FILE
+    if not path.is_file() or path.is_symlink():
+        raise BundleError(f"{folder} is not a bundle: it has no {MANIFEST_FILE}; make one with mkd export")
+    if path.stat().st_size > MAX_MANIFEST_BYTES:
+        raise BundleError(f"{path} is damaged: larger than any manifest; export the bundle again")
+    try:
+        return json.loads(path.read_bytes().decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"{path} is damaged ({error}): export the bundle again") from error
+
+
+def _parse(body: Any, path: Path) -> Manifest:
+    version = body.get("format_version") if isinstance(body, dict) else None
+    if version != FORMAT_VERSION or isinstance(version, bool):
+        raise BundleError(f"{path} has format version {version!r}, this mixkd reads {FORMAT_VERSION}")
+    try:
+        manifest = Manifest(
+            task=Task(body["task"]),
+            labels=_names(body["labels"]),
+            max_length=_positive(body["max_length"]),
+            inputs=_names(body["inputs"]),
+            model_file=_inside(body["model_file"]),
+            precision=Precision(body["precision"]),
+            recipe=str(body["recipe"]),
+            quality=dict(body["quality"]),
+            provenance=dict(body["provenance"]),
+            files={
+                _inside(name): FileEntry(
+                    size_bytes=_positive(entry["size_bytes"]), sha256=str(entry["sha256"])
+                )
+                for name, entry in body["files"].items()
+            },
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BundleError(f"{path} is damaged ({error!r}): export the bundle again") from error
+    absent = {manifest.model_file, TOKENIZER_FILE} - set(manifest.files)
+    if absent:
+        raise BundleError(f"{path} is damaged: it doesn't list {min(absent)}; export the bundle again")
+    return manifest
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value or not all(isinstance(item, str) for item in value):
+        raise ValueError("not a list of names")
+    if len(set(value)) != len(value):
+        raise ValueError("a name stands twice")
+    return tuple(value)
+
+
+def _positive(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
+        raise ValueError(f"{value!r} is not a positive whole number")
+    return value
+
+
+def _inside(name: Any) -> str:
+    parts = PurePosixPath(name).parts
+    if (
+        not parts
+        or name.startswith(("/", "\\"))
+        or ".." in parts
+        or "\\" in name
+        or ":" in name
+        or "\0" in name
+    ):
+        raise ValueError(f"{name!r} leaves the folder")
+    return str(name)
+
+
+def _check_file(folder: Path, name: str, entry: FileEntry, *, verify: bool) -> None:
+    path = folder / name
+    if any(p.is_symlink() for p in (path, *path.parents) if p.is_relative_to(folder) and p != folder):
+        raise BundleError(f"{path} is a link: a bundle holds its files itself")
+    try:
+        size = path.stat().st_size if path.is_file() else None
+        if size != entry.size_bytes:
+            found = "missing" if size is None else f"{size} bytes where the manifest says {entry.size_bytes}"
+            raise BundleError(f"{path} is {found}: copy or export the bundle again")
+        if size > MAX_FILE_BYTES:
+            raise BundleError(f"{path} is {size} bytes: more than an ONNX file can hold")
+        if verify and _sha256(path) != entry.sha256:
+            raise BundleError(
+                f"{path} is not the file that was exported (sha256 differs): copy or export it again"
+            )
+    except OSError as error:
+        raise BundleError(f"{path} can't be read: {error.strerror or error}") from error
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

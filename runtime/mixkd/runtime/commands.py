@@ -1,0 +1,7 @@
+"""The commands of the runtime stage."""
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add this stage's commands to `mkd`."""

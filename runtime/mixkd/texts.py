@@ -1,0 +1,281 @@
+"""Texts and labels, read lazily from files, the built-in sets, or (through `mixkd.hub`) the hub.
+
+`--data D` means the same in every command: a folder with train/validation/test files, one file, a built-in
+name, or a hub name. Nothing here needs the datasets package, so a device can be measured on its own texts.
+"""
+
+import csv
+import hashlib
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+from mixkd.errors import DataError, MissingExtraError
+
+BUILT_IN = ("clinc150",)
+SUFFIXES = (".tsv", ".csv", ".jsonl", ".parquet")
+
+_BUILT_IN_FOLDER = Path(__file__).parent / "data"
+_SPLIT_STEMS = {
+    "train": ("train", "training"),
+    "validation": ("validation", "valid", "val", "dev"),
+    "test": ("test",),
+}
+
+Label: TypeAlias = str | tuple[str, ...] | Mapping[str, float] | None
+"""One name, several names (multi-label), a probability per name (soft), or nothing (unlabelled)."""
+
+Row: TypeAlias = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One text or pair of texts with its label; a number is kept as its decimal string."""
+
+    text: str
+    text2: str | None = None
+    label: Label = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columns:
+    """The columns to read; None takes `text2` and `label` where the data has them."""
+
+    text: str = "text"
+    text2: str | None = None
+    label: str | None = None
+
+
+class Split(Protocol):
+    """One split of a corpus, wherever it comes from."""
+
+    def rows(self) -> Iterator[Row]:
+        """Yield every row from the start."""
+        ...
+
+    def fingerprint(self) -> str:
+        """Return a sha256 of the content."""
+        ...
+
+    def __str__(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class FileSplit:
+    """One split in one file; the suffix says the format."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def fingerprint(self) -> str:
+        """Return the sha256 of the file's bytes."""
+        with self.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the file's rows as mappings from column to value.
+
+        Raises:
+            DataError: If a line can't be parsed; the message says which.
+        """
+        reader = {".tsv": _tsv_rows, ".csv": _csv_rows, ".jsonl": _jsonl_rows, ".parquet": _parquet_rows}
+        try:
+            yield from reader[self.path.suffix.lower()](self.path)
+        except UnicodeDecodeError as error:
+            raise DataError(f"{self.path} is not UTF-8 (byte {error.start}): convert it first") from error
+        except OSError as error:
+            raise DataError(f"{self.path} can't be read: {error.strerror or error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """Named splits of examples; nothing is read before it is asked for."""
+
+    name: str
+    splits: Mapping[str, Split]
+    columns: Columns = Columns()
+
+    def read(self, split: str) -> Iterator[Example]:
+        """Yield the examples of a split.
+
+        Raises:
+            DataError: If the split, a column or every row is missing, or a row is malformed.
+        """
+        source = self.split(split)
+        number = 0
+        for number, row in enumerate(source.rows(), start=1):
+            if number == 1:
+                _check_columns(row, self.columns, source)
+            yield _example(row, self.columns, where=f"{source}, row {number}")
+        if number == 0:
+            raise DataError(f"{source} has no rows: give a file with a header line and at least one text")
+
+    def split(self, name: str) -> Split:
+        """Return a split by name, or raise `DataError` naming those there are."""
+        if name not in self.splits:
+            raise DataError(f"{self.name} has no {name} split, only {', '.join(self.splits)}")
+        return self.splits[name]
+
+    def evaluation_split(self) -> str:
+        """Return the split to judge on: test, else validation, else the only one there is."""
+        for name in ("test", "validation"):
+            if name in self.splits:
+                return name
+        return next(iter(self.splits))
+
+
+def open_corpus(data: str | Path, columns: Columns | None = None) -> Corpus:
+    """Find the splits that `data` names, without reading them.
+
+    Args:
+        data: A folder with train/validation/test files, one file, a name of `BUILT_IN`, or a hub name
+            `org/name[:config]`.
+        columns: The columns to read; None takes `text`, and `text2` and `label` where they are there.
+
+    Raises:
+        DataError: If nothing is found, or a split is there twice.
+        MissingExtraError: If a hub name is given and the datasets package isn't installed.
+    """
+    columns = columns or Columns()
+    path = Path(data).expanduser()
+    if path.is_file():
+        return Corpus(path.name, {_split_of(path) or "train": _file_split(path)}, columns)
+    if path.is_dir():
+        return Corpus(path.name, _folder_splits(path), columns)
+    name = str(data)
+    if name in BUILT_IN:
+        return Corpus(name, _folder_splits(_BUILT_IN_FOLDER / name), columns)
+    if (
+        path.suffix.lower() not in SUFFIXES
+        and name.partition(":")[0].count("/") == 1
+        and name[0] not in "./~"
+    ):
+        from mixkd.hub import hub_splits
+
+        return Corpus(name, hub_splits(name), columns)
+    raise DataError(
+        f"no data at {name}: give a folder with train.tsv, a file ({', '.join(SUFFIXES)}), "
+        f"a built-in name ({', '.join(BUILT_IN)}) or a hub name (org/name)"
+    )
+
+
+def built_in_file(name: str, file: str) -> Path:
+    """Return the path of one file of a built-in set, such as ``oos_test.tsv`` of clinc150."""
+    return _BUILT_IN_FOLDER / name / file
+
+
+def _split_of(path: Path) -> str | None:
+    stem = path.stem.lower()
+    return next((split for split, stems in _SPLIT_STEMS.items() if stem in stems), None)
+
+
+def _file_split(path: Path) -> FileSplit:
+    if path.suffix.lower() not in SUFFIXES:
+        raise DataError(f"{path} has an unknown format: {', '.join(SUFFIXES)} can be read")
+    return FileSplit(path)
+
+
+def _folder_splits(folder: Path) -> dict[str, Split]:
+    found: dict[str, Split] = {}
+    for split in _SPLIT_STEMS:
+        paths = [
+            p for p in sorted(folder.iterdir()) if _split_of(p) == split and p.suffix.lower() in SUFFIXES
+        ]
+        if len(paths) > 1:
+            raise DataError(f"{folder} holds the {split} split twice: {paths[0].name} and {paths[1].name}")
+        if paths:
+            found[split] = FileSplit(paths[0])
+    if not found:
+        raise DataError(f"{folder} holds no train, validation or test file ({', '.join(SUFFIXES)})")
+    return found
+
+
+def _check_columns(row: Row, columns: Columns, source: Split) -> None:
+    asked = [name for name in (columns.text, columns.text2, columns.label) if name is not None]
+    missing = [name for name in asked if name not in row]
+    if missing:
+        raise DataError(
+            f"{source} has no column {missing[0]!r}, only {', '.join(map(repr, row))}: "
+            "name yours with --text-column, --text2-column, --label-column"
+        )
+
+
+def _example(row: Row, columns: Columns, *, where: str) -> Example:
+    text, text2 = row.get(columns.text), row.get(columns.text2 or "text2")
+    if not isinstance(text, str) or not (text2 is None or isinstance(text2, str)):
+        raise DataError(f"{where}: a text is missing or not a string")
+    return Example(text, text2, _label(row.get(columns.label or "label"), where))
+
+
+def _label(value: object, where: str) -> Label:
+    match value:
+        case None | "":
+            return None
+        case str():
+            return value
+        case bool() | int() | float():
+            return str(value)
+        case list() | tuple():
+            return tuple(str(item) for item in value)
+        case Mapping():
+            return {str(name): float(share) for name, share in value.items()}
+    raise DataError(f"{where}: a label is a {type(value).__name__}, not a name, number, list or mapping")
+
+
+def _tsv_rows(path: Path) -> Iterator[Row]:
+    # As in GLUE: a quote is a character of the text, and a line is a row.
+    with path.open(encoding="utf-8-sig", newline="\n") as file:
+        header = file.readline().rstrip("\r\n").split("\t")
+        for number, line in enumerate(file, start=2):
+            values = line.rstrip("\r\n").split("\t")
+            if len(values) != len(header):
+                raise DataError(
+                    f"{path}, line {number}: {len(values)} fields where the header has {len(header)}"
+                )
+            yield dict(zip(header, values, strict=True))
+
+
+def _csv_rows(path: Path) -> Iterator[Row]:
+    csv.field_size_limit(sys.maxsize)
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file, strict=True)
+        try:
+            for row in reader:
+                if None in row or None in row.values():
+                    raise DataError(f"{path}, line {reader.line_num}: not as many fields as the header has")
+                yield row
+        except csv.Error as error:
+            raise DataError(f"{path}, line {reader.line_num}: {error}") from error
+
+
+def _jsonl_rows(path: Path) -> Iterator[Row]:
+    with path.open(encoding="utf-8", newline="\n") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise DataError(f"{path}, line {number}: not JSON: {error.msg}") from error
+            if not isinstance(row, dict):
+                raise DataError(f"{path}, line {number}: not a JSON object")
+            yield row
+
+
+def _parquet_rows(path: Path) -> Iterator[Row]:
+    try:
+        from pyarrow import parquet
+    except ImportError as error:
+        raise MissingExtraError("pyarrow", "compress") from error
+    from pyarrow import ArrowInvalid
+
+    try:
+        for batch in parquet.ParquetFile(path).iter_batches():
+            yield from batch.to_pylist()
+    except ArrowInvalid as error:
+        raise DataError(f"{path} is not a parquet file: {error}") from error
