@@ -27,6 +27,7 @@ FORMAT_VERSION = 1
 INT8_FILE = "onnx/model_quantized.onnx"
 FP32_FILE = "onnx/model.onnx"
 TOKENIZER_FILE = "tokenizer.json"
+TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
 MAX_FILE_BYTES = 2**31
 """The largest file that is read: ONNX itself ends at 2 GiB."""
 
@@ -70,6 +71,8 @@ class Manifest:
         recipe: How it was quantized; ``none`` for fp32.
         quality: Measured on real text at export: metrics per variant, agreement.
         provenance: Versions, seed, data fingerprint, config, where the student stood.
+        threshold: The least score that counts, calibrated by `mkd calibrate`; None lets the best label count.
+        abstain_label: The label where no score counts.
         files: Size and sha256 of every other file of the folder.
     """
 
@@ -82,6 +85,8 @@ class Manifest:
     recipe: str
     quality: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    threshold: float | None = None
+    abstain_label: str | None = None
     files: Mapping[str, FileEntry] = field(default_factory=dict)
 
 
@@ -133,6 +138,7 @@ def seal_bundle(folder: Path, manifest: Manifest) -> Bundle:
         if path.is_file() and path.name != MANIFEST_FILE
     }
     body = {"format_version": FORMAT_VERSION, **asdict(manifest), "files": entries}
+    body = {"checksum": _checksum(body), **body}
     text = json.dumps(body, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     (folder / MANIFEST_FILE).write_text(text, encoding="utf-8")
     return open_bundle(folder)
@@ -154,6 +160,9 @@ def _parse(body: Any, path: Path) -> Manifest:
     version = body.get("format_version") if isinstance(body, dict) else None
     if version != FORMAT_VERSION or isinstance(version, bool):
         raise BundleError(f"{path} has format version {version!r}, this mixkd reads {FORMAT_VERSION}")
+    checksum = body.pop("checksum", None)
+    if checksum != _checksum(body):
+        raise BundleError(f"{path} was changed after the export (checksum differs): export the bundle again")
     try:
         manifest = Manifest(
             task=Task(body["task"]),
@@ -165,6 +174,8 @@ def _parse(body: Any, path: Path) -> Manifest:
             recipe=str(body["recipe"]),
             quality=dict(body["quality"]),
             provenance=dict(body["provenance"]),
+            threshold=_share(body["threshold"]),
+            abstain_label=None if body["abstain_label"] is None else str(body["abstain_label"]),
             files={
                 _inside(name): FileEntry(
                     size_bytes=_positive(entry["size_bytes"]), sha256=str(entry["sha256"])
@@ -174,10 +185,22 @@ def _parse(body: Any, path: Path) -> Manifest:
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BundleError(f"{path} is damaged ({error!r}): export the bundle again") from error
-    absent = {manifest.model_file, TOKENIZER_FILE} - set(manifest.files)
+    absent = {manifest.model_file, TOKENIZER_FILE, TOKENIZER_CONFIG_FILE} - set(manifest.files)
     if absent:
         raise BundleError(f"{path} is damaged: it doesn't list {min(absent)}; export the bundle again")
     return manifest
+
+
+def _checksum(body: Mapping[str, Any]) -> str:
+    """Return a sha256 of the manifest's meaning; it shows damage, not malice."""
+    text = json.dumps(body, sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def _share(value: Any) -> float | None:
+    if value is not None and not (isinstance(value, float) and 0 <= value <= 1):
+        raise ValueError(f"{value!r} is not a probability")
+    return value
 
 
 def _names(value: Any) -> tuple[str, ...]:

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Encoding, Tokenizer
+from tokenizers import Tokenizer
 
 from mixkd.errors import BundleError
 
@@ -15,49 +16,106 @@ Text: TypeAlias = str | tuple[str, str]
 """One text, or a pair of texts."""
 
 
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """One tokenised text.
+
+    Attributes:
+        ids: (T,) int64, special tokens included.
+        type_ids: (T,) which text of a pair a token belongs to.
+        truncated: Whether the text was longer than the maximum length.
+    """
+
+    ids: NDArray[np.int64]
+    type_ids: NDArray[np.int64]
+    truncated: bool
+
+
 class Encoder:
-    """A tokenizer with a maximum length and the input names of one graph."""
+    """A tokenizer with a maximum length and the input names of one graph.
+
+    Texts are tokenised one after the other on the calling thread: the tokenizers package's own threads would
+    take every core of the host, and make a later fork unsafe.
+    """
 
     def __init__(self, tokenizer: Tokenizer, *, pad_id: int, max_length: int, inputs: Sequence[str]) -> None:
         self._tokenizer = tokenizer
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(max_length, strategy="longest_first")
+        self._max_length = max_length
         self._pad_id = pad_id
         self._inputs = tuple(inputs)
 
     @classmethod
     def from_folder(cls, folder: Path, *, max_length: int, inputs: Sequence[str]) -> "Encoder":
-        """Load the `tokenizer.json` of a folder; the pad token is read from `tokenizer_config.json`."""
+        """Load the `tokenizer.json` of a folder; the pad token is read from `tokenizer_config.json`.
+
+        Raises:
+            BundleError: If the tokenizer can't be loaded, or the graph or the length don't suit it.
+        """
+        path = folder / "tokenizer.json"
         try:
-            tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        except Exception as error:  # the package raises bare Exception
-            raise BundleError(f"{folder / 'tokenizer.json'} can't be loaded: {error}") from error
+            tokenizer = Tokenizer.from_file(str(path))
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # the package raises bare Exception, and panics that are not even that
+            raise BundleError(f"{path} can't be loaded: {error}") from error
+        unknown = set(inputs) - {"input_ids", "attention_mask", "token_type_ids"}
+        if unknown:
+            raise BundleError(f"the graph beside {path} wants {min(unknown)!r}, which no tokenizer gives")
+        special = tokenizer.num_special_tokens_to_add(is_pair=True)
+        if max_length <= special:
+            raise BundleError(f"{path} adds {special} tokens to every pair: no room in {max_length}")
         return cls(tokenizer, pad_id=_pad_id(folder, tokenizer), max_length=max_length, inputs=inputs)
 
-    def encode(self, texts: Sequence[Text]) -> list[Encoding]:
-        """Tokenise each text or pair, truncated to the maximum length; no padding."""
-        return self._tokenizer.encode_batch(list(texts))
+    def encode(self, texts: Sequence[Text]) -> list[Tokens]:
+        """Tokenise each text or pair, truncated to the maximum length; no padding.
 
-    def feed(self, encodings: Sequence[Encoding]) -> dict[str, NDArray[np.int64]]:
+        A surrogate without its partner, which no UTF-8 text can hold, is read as U+FFFD.
+        """
+        return [self._encode(text) for text in texts]
+
+    def feed(self, batch: Sequence[Tokens]) -> dict[str, NDArray[np.int64]]:
         """Return (B, T) arrays by input name, padded on the right to the longest of the batch."""
-        shape = (len(encodings), max(len(e.ids) for e in encodings))
-        feed = {name: np.zeros(shape, np.int64) for name in self._inputs}
-        if "input_ids" in feed:
-            feed["input_ids"].fill(self._pad_id)
-        for row, encoding in enumerate(encodings):
-            columns = {
-                "input_ids": encoding.ids,
-                "attention_mask": encoding.attention_mask,
-                "token_type_ids": encoding.type_ids,
-            }
-            for name in self._inputs:
-                feed[name][row, : len(encoding.ids)] = columns[name]
-        return feed
+        if len(batch) == 1:
+            ids, type_ids = batch[0].ids[None], batch[0].type_ids[None]
+            mask = np.ones_like(ids)
+        else:
+            shape = (len(batch), max(len(tokens.ids) for tokens in batch))
+            ids = np.full(shape, self._pad_id, np.int64)
+            mask, type_ids = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+            for row, tokens in enumerate(batch):
+                length = len(tokens.ids)
+                ids[row, :length] = tokens.ids
+                mask[row, :length] = 1
+                type_ids[row, :length] = tokens.type_ids
+        columns = {"input_ids": ids, "attention_mask": mask, "token_type_ids": type_ids}
+        return {name: columns[name] for name in self._inputs}
+
+    def _encode(self, text: Text) -> Tokens:
+        first, second = (text, None) if isinstance(text, str) else text
+        try:
+            encoding = self._tokenizer.encode(first, second)
+        except TypeError:
+            encoding = self._tokenizer.encode(
+                _without_lone_surrogates(first), None if second is None else _without_lone_surrogates(second)
+            )
+        ids = encoding.ids
+        # Asking for the overflow builds it: only a full text can have one.
+        truncated = len(ids) >= self._max_length and bool(encoding.overflowing)
+        return Tokens(np.array(ids, np.int64), np.array(encoding.type_ids, np.int64), truncated)
+
+
+def _without_lone_surrogates(text: str) -> str:
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _pad_id(folder: Path, tokenizer: Tokenizer) -> int:
-    config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
-    token = config.get("pad_token")
+    path = folder / "tokenizer_config.json"
+    try:
+        token = json.loads(path.read_text(encoding="utf-8")).get("pad_token")
+    except (OSError, ValueError, AttributeError) as error:
+        raise BundleError(f"{path} can't be read ({error}): export the bundle again") from error
     if isinstance(token, dict):
         token = token.get("content")
-    return (tokenizer.token_to_id(token) if token else None) or 0
+    return (tokenizer.token_to_id(token) if isinstance(token, str) else None) or 0

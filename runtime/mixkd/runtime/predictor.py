@@ -6,10 +6,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from mixkd.runtime.encoding import Encoder, Text
+from mixkd.errors import BundleError
+from mixkd.runtime.encoding import Encoder, Text, Tokens
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
+
+WINDOW = 1024
+"""Texts that are tokenised and sorted together; more would only cost memory."""
 
 
 class Predictor:
@@ -21,14 +25,36 @@ class Predictor:
 
     def logits(self, texts: Sequence[Text], *, max_batch_tokens: int = 2048) -> NDArray[np.float32]:
         """Return the raw outputs, (N, C), for N texts, in batches of at most `max_batch_tokens` padded."""
-        encodings = self._encoder.encode(texts)
-        lengths = [len(encoding.ids) for encoding in encodings]
-        answers: list[NDArray[np.float32] | None] = [None] * len(encodings)
+        windows = [
+            self.answer(texts[start : start + WINDOW], max_batch_tokens=max_batch_tokens)[0]
+            for start in range(0, max(1, len(texts)), WINDOW)
+        ]
+        return np.concatenate(windows)
+
+    def answer(
+        self, texts: Sequence[Text], *, max_batch_tokens: int
+    ) -> tuple[NDArray[np.float32], list[bool]]:
+        """Return the raw outputs, (N, C), and whether each text was truncated; all N are held at once."""
+        encoded = self._encoder.encode(texts)
+        if len(encoded) == 1:
+            return self._run(encoded), [encoded[0].truncated]
+        lengths = [len(tokens.ids) for tokens in encoded]
+        answers: NDArray[np.float32] | None = None
         for batch in cut_batches(lengths, max_batch_tokens):
-            (outputs,) = self._session.run(["logits"], self._encoder.feed([encodings[i] for i in batch]))
-            for i, row in zip(batch, outputs, strict=True):
-                answers[i] = row
-        return np.stack([row for row in answers if row is not None])
+            outputs = self._run([encoded[i] for i in batch])
+            if answers is None:
+                answers = np.empty((len(encoded), outputs.shape[1]), np.float32)
+            answers[batch] = outputs
+        if answers is None:
+            answers = np.empty((0, self._session.get_outputs()[0].shape[1]), np.float32)
+        return answers, [tokens.truncated for tokens in encoded]
+
+    def _run(self, batch: Sequence[Tokens]) -> NDArray[np.float32]:
+        try:
+            (logits,) = self._session.run(["logits"], self._encoder.feed(batch))
+        except Exception as error:  # onnxruntime's own exceptions share no base
+            raise BundleError(f"the graph can't answer, export the bundle again: {error}") from error
+        return logits  # type: ignore[no-any-return]  # onnxruntime has no type information
 
 
 def cut_batches(lengths: Sequence[int], max_batch_tokens: int) -> Iterator[list[int]]:

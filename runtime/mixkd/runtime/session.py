@@ -1,31 +1,112 @@
 """The one place that makes an onnxruntime session: every answer and every number comes from here."""
 
+import ctypes
 import os
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
+from weakref import WeakSet
+
+from mixkd.errors import BundleError
+from mixkd.runtime.bundle import Bundle
+from mixkd.runtime.graph import check_graph
+from mixkd.runtime.threads import available_threads
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
+_FATAL_ONLY = 4
+_with_threads: "WeakSet[InferenceSession]" = WeakSet()
 
-def make_session(model: Path, *, threads: int | None = None) -> "InferenceSession":
+
+def make_session(
+    model: Path,
+    *,
+    threads: int | None = None,
+    arena: bool = False,
+    spinning: bool = False,
+    map_weights: bool = False,
+) -> "InferenceSession":
     """Open an ONNX file on the CPU.
+
+    The defaults suit a guest in somebody else's process: memory goes back after a call, and threads sleep
+    while there is nothing to do.
 
     Args:
         model: The file.
         threads: Threads per call; None takes the processors this process may use.
+        arena: Keep the memory of the largest call so far, for the next one. Faster on large batches.
+        spinning: Let idle threads burn processor time for a moment, to start sooner on the next call.
+        map_weights: Read the weights from the mapped file where they are needed instead of copying them.
     """
-    # onnxruntime reports telemetry by default from 1.29 on; the host app may decide otherwise beforehand.
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    import onnxruntime
-
+    onnxruntime = load_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or available_threads()
     options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    options.enable_cpu_mem_arena = arena
+    options.enable_mem_pattern = arena
+    options.log_severity_level = _FATAL_ONLY  # errors are raised; stderr belongs to the app
+    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spinning)))
+    source: bytes | str = str(model)
+    if map_weights:
+        from mixkd.runtime.weights import without_weights
+
+        source = without_weights(model)
+        options.add_session_config_entry(
+            "session.model_external_initializers_file_folder_path", str(model.parent)
+        )
+    session: InferenceSession = onnxruntime.InferenceSession(
+        source, options, providers=["CPUExecutionProvider"]
+    )
+    if options.intra_op_num_threads > 1:
+        _with_threads.add(session)
+    return session
 
 
-def available_threads() -> int:
-    """Return the processors this process may use: its affinity."""
-    return len(os.sched_getaffinity(0))
+def open_session(
+    bundle: Bundle, *, threads: int, arena: bool, spinning: bool, map_weights: bool
+) -> "InferenceSession":
+    """Open the file that answers for a bundle, after checking that it is what the manifest says.
+
+    Raises:
+        BundleError: If it isn't, or if onnxruntime can't load it.
+    """
+    check_graph(bundle)
+    model, manifest = bundle.model_path, bundle.manifest
+    try:
+        session = make_session(
+            model, threads=threads, arena=arena, spinning=spinning, map_weights=map_weights
+        )
+    except Exception as error:  # onnxruntime's own exceptions share no base
+        raise BundleError(f"{model} can't be loaded by onnxruntime: {error}") from error
+    inputs = {entry.name for entry in session.get_inputs()}
+    if inputs != set(manifest.inputs):
+        raise BundleError(f"{model} takes {sorted(inputs)}, the manifest says {sorted(manifest.inputs)}")
+    outputs = {entry.name: entry.shape for entry in session.get_outputs()}
+    if "logits" not in outputs or outputs["logits"][1:] != [len(manifest.labels)]:
+        raise BundleError(
+            f"{model} gives {outputs}, the manifest names {len(manifest.labels)} labels for logits"
+        )
+    return session
+
+
+def load_onnxruntime() -> ModuleType:
+    """Import onnxruntime without its telemetry, which is on by default from 1.29 on.
+
+    An app that wants it sets `ORT_DISABLE_TELEMETRY` itself, or imports onnxruntime first.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    import onnxruntime
+
+    return onnxruntime  # type: ignore[no-any-return]  # the package has no type information
+
+
+def _keep_sessions_of_parent() -> None:
+    # A session's threads don't follow it into a forked child, and its destructor would wait for them for
+    # ever or crash. One more reference keeps the destructor from running, even when the child exits.
+    for session in _with_threads:
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(session))
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_keep_sessions_of_parent)

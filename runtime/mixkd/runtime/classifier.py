@@ -1,0 +1,222 @@
+"""`Classifier`: what an app holds to get labels for texts."""
+
+import asyncio
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixkd.errors import BundleError, ConfigError, InputError
+from mixkd.runtime.bundle import Bundle, Manifest, open_bundle
+from mixkd.runtime.encoding import Encoder, Text
+from mixkd.runtime.prediction import Prediction, Reader
+from mixkd.runtime.predictor import WINDOW, Predictor
+from mixkd.runtime.presets import SETTINGS, Preset
+from mixkd.runtime.session import open_session
+from mixkd.runtime.threads import available_threads
+
+Texts: TypeAlias = list[str] | list[tuple[str, str]] | list[Text]
+"""A batch is a list: a tuple is a pair of texts."""
+
+ABSTAIN_LABEL = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Options:
+    """The arguments of `Classifier.load`, checked, and kept so that a pickle can repeat them."""
+
+    threads: int | None
+    preset: Preset
+    threshold: float | None
+    abstain_label: str | None
+    verify: bool
+
+    def __post_init__(self) -> None:
+        if self.threads is not None and (not _whole(self.threads) or self.threads < 1):
+            raise ConfigError(f"threads is {self.threads!r}: give a whole number from 1 on, or None")
+        if self.threshold is not None and not 0 <= self.threshold <= 1:
+            raise ConfigError(f"threshold is {self.threshold!r}: give a probability from 0 to 1, or None")
+
+
+class Classifier:
+    """A bundle that answers; made by `Classifier.load`.
+
+    Any number of threads may share one. A forked child may use its parent's (it opens a session of its own
+    on its first call, where the parent's has threads), and a spawned one gets it pickled as its folder.
+    """
+
+    def __init__(self, bundle: Bundle, options: _Options) -> None:
+        manifest = bundle.manifest
+        settings = SETTINGS[options.preset]
+        self._bundle = bundle
+        self._options = options
+        self._threads = options.threads or available_threads(at_most=settings.max_threads)
+        self._batch_tokens = settings.batch_tokens
+        self._encoder = Encoder.from_folder(
+            bundle.folder, max_length=manifest.max_length, inputs=manifest.inputs
+        )
+        self._reader = Reader(
+            task=manifest.task,
+            labels=manifest.labels,
+            threshold=manifest.threshold if options.threshold is None else options.threshold,
+            abstain_label=options.abstain_label or manifest.abstain_label or ABSTAIN_LABEL,
+        )
+        self._open_session()
+
+    @classmethod
+    def load(  # noqa: PLR0913 - options, all by name
+        cls,
+        bundle: str | Path,
+        *,
+        threads: int | None = None,
+        preset: Preset | Literal["balanced", "low-memory", "throughput"] = Preset.BALANCED,
+        threshold: float | None = None,
+        abstain_label: str | None = None,
+        verify: bool = True,
+    ) -> "Classifier":
+        """Open a bundle.
+
+        Args:
+            bundle: The folder that `mkd export` wrote.
+            threads: Threads per call; None takes the processors this process may use, within what the preset
+                allows.
+            preset: What to spend on memory and time.
+            threshold: The least score that counts, from 0 to 1; None takes the bundle's calibrated one. Where
+                there is none, the best label always counts (single label) or 0.5 is enough (multi-label).
+            abstain_label: The label where no score counts; None takes the bundle's, or ``unknown``.
+            verify: Hash every file. Turn it off only for a folder that nobody else can write.
+
+        Raises:
+            BundleError: If the bundle is damaged, foreign or unsafe.
+            ConfigError: If an option is impossible.
+        """
+        if preset not in tuple(Preset):
+            raise ConfigError(f"there is no preset {preset!r}: give one of {', '.join(Preset)}")
+        options = _Options(
+            threads=threads,
+            preset=Preset(preset),
+            threshold=threshold,
+            abstain_label=abstain_label,
+            verify=verify,
+        )
+        # Absolute, so that a child process or a later chdir finds it again.
+        return cls(open_bundle(Path(bundle).absolute(), verify=verify), options)
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the bundle says about itself: task, labels, precision, measured quality."""
+        return self._bundle.manifest
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """One name per output, in the order of `predict_proba`."""
+        return self._bundle.manifest.labels
+
+    @overload
+    def predict(self, texts: Text, *, top_k: int = 0) -> Prediction: ...
+    @overload
+    def predict(self, texts: Texts, *, top_k: int = 0) -> list[Prediction]: ...
+    def predict(self, texts: Text | Texts, *, top_k: int = 0) -> Prediction | list[Prediction]:
+        """Answer one text or pair, or a list of them in its order.
+
+        int8 activations are scaled over the batch, so that a text's score may differ a little between a list
+        and a call of its own.
+
+        Args:
+            texts: A `str`, a pair ``(text, text2)``, or a list of either.
+            top_k: How many of the best labels to keep in `Prediction.top`.
+
+        Raises:
+            InputError: If something else is given; the message names its type.
+        """
+        if isinstance(texts, list):
+            return list(self.stream(texts, top_k=top_k))
+        return self._answer([_checked(texts)], top_k)[0]
+
+    def predict_proba(self, texts: Text | Texts) -> NDArray[np.float32]:
+        """Return each label's probability, or a regression's value: (C,) for one text, (N, C) for a list."""
+        batch = texts if isinstance(texts, list) else [texts]
+        logits = self._predictor().logits(
+            [_checked(text) for text in batch], max_batch_tokens=self._batch_tokens
+        )
+        scores = self._reader.scores(logits)
+        return scores if isinstance(texts, list) else scores[0]
+
+    def stream(self, texts: Iterable[Text], *, top_k: int = 0, window: int = WINDOW) -> Iterator[Prediction]:
+        """Yield an answer for each text, in order, at bounded memory however many there are.
+
+        Args:
+            texts: Texts or pairs; read `window` at a time, which are sorted by length and batched.
+            top_k: As in `predict`.
+            window: 1 answers each text before the next one is read.
+        """
+        source = iter(texts)
+        while batch := [_checked(text) for text in islice(source, window)]:
+            yield from self._answer(batch, top_k)
+
+    @overload
+    async def predict_async(self, texts: Text, *, top_k: int = 0) -> Prediction: ...
+    @overload
+    async def predict_async(self, texts: Texts, *, top_k: int = 0) -> list[Prediction]: ...
+    async def predict_async(self, texts: Any, *, top_k: int = 0) -> Prediction | list[Prediction]:
+        """Do as `predict` does, on a thread of the loop's pool, so that the loop goes on meanwhile."""
+        answer: Prediction | list[Prediction] = await asyncio.to_thread(self.predict, texts, top_k=top_k)
+        return answer
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Classifier._reload, (self._bundle.folder, self._options)
+
+    @classmethod
+    def _reload(cls, folder: Path, options: _Options) -> "Classifier":
+        return cls(open_bundle(folder, verify=options.verify), options)
+
+    def __repr__(self) -> str:
+        manifest = self._bundle.manifest
+        return f"<Classifier {self._bundle.folder} {manifest.precision}, {len(manifest.labels)} labels>"
+
+    def _answer(self, texts: Sequence[Text], top_k: int) -> list[Prediction]:
+        logits, truncated = self._predictor().answer(texts, max_batch_tokens=self._batch_tokens)
+        return self._reader.read(logits, truncated, top_k)
+
+    def _predictor(self) -> Predictor:
+        # The threads of a session stay behind in the parent when a process forks.
+        if self._pid != os.getpid() and self._threads > 1:
+            bundle = open_bundle(self._bundle.folder, verify=self._options.verify)
+            if bundle != self._bundle:
+                raise BundleError(
+                    f"{bundle.folder} was exported again since this process loaded it: load it anew"
+                )
+            self._open_session()
+        return self._current
+
+    def _open_session(self) -> None:
+        settings = SETTINGS[self._options.preset]
+        session = open_session(
+            self._bundle,
+            threads=self._threads,
+            arena=settings.stay_ready,
+            spinning=settings.stay_ready,
+            map_weights=settings.map_weights,
+        )
+        self._current = Predictor(session, self._encoder)
+        self._pid = os.getpid()
+
+
+def _checked(text: object) -> Text:
+    if isinstance(text, str):
+        return text
+    if not isinstance(text, tuple):
+        raise InputError(f"a text is a str, a pair (str, str) or a list of them, not {type(text).__name__}")
+    if len(text) != 2 or not all(isinstance(item, str) for item in text):
+        kinds = ", ".join(type(item).__name__ for item in text)
+        raise InputError(f"a pair is two texts (str, str), not ({kinds})")
+    return text
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
