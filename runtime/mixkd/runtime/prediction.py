@@ -99,5 +99,6 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
 def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return (N, C) probabilities, each for itself."""
     # Beyond the clip float32 can't tell the result from 0 or 1, but would warn of an overflow.
-    shares: NDArray[np.float32] = 1 / (1 + np.exp(-np.clip(logits, -80, 80)))
+    exponents: NDArray[np.float32] = np.exp(-np.clip(logits, -80, 80))
+    shares: NDArray[np.float32] = np.reciprocal(exponents + np.float32(1))
     return shares
