@@ -1,7 +1,60 @@
 """The commands of the pipeline stage."""
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
+
+from mixkd.options import Data, LabelColumn, Output, Overwrite, Seed, Text2Column, TextColumn, columns
 
 
 def register(app: typer.Typer) -> None:
     """Add this stage's commands to `mkd`."""
+    app.command("bench")(bench)
+
+
+def bench(
+    bundle: Annotated[Path, typer.Argument(help="The bundle to measure.")],
+    *,
+    data: Data,
+    output: Output,
+    teacher: Annotated[Path | None, typer.Option(help="The teacher's folder, to compare with.")] = None,
+    student: Annotated[
+        Path | None, typer.Option(help="The student's folder [where the bundle says it stood].")
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(help="The split to measure on [test, else validation].")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="A look in under half a minute; no p99.")] = False,
+    threads: Annotated[int, typer.Option(help="Threads per call, the same for every engine.")] = 1,
+    seed: Seed = 42,
+    text_column: TextColumn = "text",
+    text2_column: Text2Column = None,
+    label_column: LabelColumn = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Measure latency, memory, size and quality of a bundle, its student and its teacher."""
+    from mixkd.pipeline.bench import bench_bundle
+    from mixkd.runtime.bench.config import BenchConfig
+    from mixkd.runtime.bench.table import render_table
+    from mixkd.runtime.bench.terminal import TerminalProgress
+    from mixkd.texts import open_corpus
+
+    make = BenchConfig.quick if quick else BenchConfig
+    with TerminalProgress() as progress:
+        report = bench_bundle(
+            bundle,
+            teacher=teacher,
+            student=student,
+            corpus=open_corpus(data, columns(text_column, text2_column, label_column)),
+            output=output,
+            config=make(threads=threads, seed=seed, split=split),
+            overwrite=overwrite,
+            progress=progress,
+        )
+    typer.echo(render_table(report))
+    for absent in report.absent:
+        typer.echo(f"{absent.label} is absent: {absent.reason}", err=True)
+    for warning in report.noise.warnings if report.noise else ():
+        typer.echo(f"noisy run: {warning}", err=True)
+    typer.echo(f"report: {output / 'report.html'}")

@@ -1,0 +1,52 @@
+"""How long and how closely to measure."""
+
+from dataclasses import dataclass
+
+from mixkd.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchConfig:
+    """What `bench` is asked; the defaults take a minute or two for a small encoder."""
+
+    samples: int = 1024
+    """Timed texts per variant; 662 are needed for a p99, 64 for a p90."""
+
+    block: int = 16
+    """Texts that one variant answers in a row before the next variant's turn."""
+
+    curve_samples: int = 48
+    """Timed texts per variant and length on the length curve; 0 leaves the curve out."""
+
+    quality_rows: int | None = None
+    """Rows that are judged, drawn with the seed; None judges the whole split."""
+
+    threads: int = 1
+    """Threads per call, the same for every engine."""
+
+    resamples: int = 1000
+    """Bootstrap draws behind every interval."""
+
+    seed: int = 42
+    """Seed of the sample of texts, of the length curve and of the bootstrap."""
+
+    split: str | None = None
+    """The split to measure on; None takes test, else validation, else the only one."""
+
+    def __post_init__(self) -> None:
+        for name, value, least in (
+            ("samples", self.samples, 16),
+            ("block", self.block, 1),
+            ("curve_samples", self.curve_samples, 0),
+            ("threads", self.threads, 1),
+            ("resamples", self.resamples, 100),
+        ):
+            if value < least:
+                raise ConfigError(f"{name} is {value}: at least {least} are needed")
+        if self.quality_rows is not None and self.quality_rows < 1:
+            raise ConfigError(f"quality_rows is {self.quality_rows}: judge at least one row, or leave it out")
+
+    @classmethod
+    def quick(cls, **fields: int | str | None) -> "BenchConfig":
+        """A look, in under half a minute: enough samples for a p90, none for a p99."""
+        return cls(**{"samples": 160, "curve_samples": 0, "quality_rows": 400, **fields})  # type: ignore[arg-type]  # checked by the dataclass itself

@@ -1,0 +1,121 @@
+"""The machine and the software that the numbers belong to, stored beside them."""
+
+import os
+import platform
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mixkd.runs import versions
+
+_ISA = (
+    "sse4_2",
+    "avx",
+    "avx2",
+    "fma",
+    "avx512f",
+    "avx512_vnni",
+    "avx_vnni",
+    "amx_int8",
+    "asimd",
+    "asimddp",
+    "i8mm",
+    "sve",
+)
+_CPUFREQ = Path("/sys/devices/system/cpu/cpu0/cpufreq")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """Where the numbers were taken; None where this system doesn't tell.
+
+    Attributes:
+        system: Kernel and its release.
+        machine: The instruction set family, such as ``x86_64``.
+        processor: The processor's name.
+        isa: The vector instructions that decide the speed, and for int8 also the answers.
+        cores: Processors the system has.
+        usable_cores: Processors this process may run on.
+        cpu_quota: Processors' worth of time that the cgroup grants; None is all of them.
+        memory_bytes: Memory of the system.
+        memory_limit_bytes: The cgroup's cap; None is none.
+        governor: The frequency governor of the first processor.
+        versions: Python and the packages that matter.
+    """
+
+    system: str
+    machine: str
+    processor: str
+    isa: tuple[str, ...]
+    cores: int
+    usable_cores: int
+    cpu_quota: float | None
+    memory_bytes: int | None
+    memory_limit_bytes: int | None
+    governor: str | None
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+def read_environment() -> Environment:
+    """Describe this machine."""
+    cpuinfo = _read(Path("/proc/cpuinfo")) or ""
+    flags = set((_first(cpuinfo, "flags") or _first(cpuinfo, "Features") or "").split())
+    memory = _first(_read(Path("/proc/meminfo")) or "", "MemTotal")
+    return Environment(
+        system=f"{platform.system()} {platform.release()}",
+        machine=platform.machine(),
+        processor=_first(cpuinfo, "model name") or _board() or platform.processor() or "unknown",
+        isa=tuple(name for name in _ISA if name in flags),
+        cores=os.cpu_count() or 1,
+        usable_cores=len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count() or 1,
+        cpu_quota=_cpu_quota(),
+        memory_bytes=int(memory.split()[0]) * 1024 if memory else None,
+        memory_limit_bytes=_memory_limit(),
+        governor=(_read(_CPUFREQ / "scaling_governor") or "").strip() or None,
+        versions=versions(),
+    )
+
+
+def _board() -> str | None:
+    # ARM boards name themselves in the device tree, not in cpuinfo.
+    return (_read(Path("/proc/device-tree/model")) or "").strip("\0\n ") or None
+
+
+def _cpu_quota() -> float | None:
+    unified = (_cgroup_file("", "cpu.max") or "").split()
+    if len(unified) == 2 and unified[0] != "max":
+        return int(unified[0]) / int(unified[1])
+    quota, period = _cgroup_file("cpu", "cpu.cfs_quota_us"), _cgroup_file("cpu", "cpu.cfs_period_us")
+    if quota and period and int(quota) > 0:
+        return int(quota) / int(period)
+    return None
+
+
+def _memory_limit() -> int | None:
+    text = _cgroup_file("", "memory.max") or _cgroup_file("memory", "memory.limit_in_bytes") or "max"
+    # cgroup v1 writes "no limit" as a number near 2^63.
+    return int(text) if text.strip().isdigit() and int(text) < 2**60 else None
+
+
+def _cgroup_file(controller: str, name: str) -> str | None:
+    """Read a file of this process's cgroup; controller "" is v2."""
+    for line in (_read(Path("/proc/self/cgroup")) or "").splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controller in controllers.split(",") and bool(controllers) == bool(controller):
+            root = Path("/sys/fs/cgroup") / controller
+            return _read(root / path.lstrip("/") / name) or _read(root / name)
+    return None
+
+
+def _first(text: str, key: str) -> str | None:
+    match = re.search(rf"^{re.escape(key)}\s*:\s*(.+)$", text, re.MULTILINE)
+    return match.group(1).strip() if match else None
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None

@@ -1,0 +1,39 @@
+"""The report for a pull request: the verdict, one table, where it was measured."""
+
+from mixkd.runtime.bench.report import Report
+from mixkd.runtime.bench.table import cells, headings
+from mixkd.runtime.bench.verdict import verdict_sentence
+
+
+def render_markdown(report: Report) -> str:
+    """Return `report.md`."""
+    names = headings(report)
+    rule = "|---|" + "---:|" * (len(names) - 1)
+    table = [_row(names), rule, *(_row(cells(row)) for row in report.rows)]
+    environment, data = report.environment, report.data
+    lines = [
+        f"### {_plain(report.title)}",
+        "",
+        _plain(verdict_sentence(report)),
+        "",
+        *table,
+        "",
+        *(f"- {absent.label} is absent: {_plain(absent.reason)}" for absent in report.absent),
+        *(f"- **Noisy run**: {warning}." for warning in (report.noise.warnings if report.noise else ())),
+        "",
+        f"{_plain(str(data['name']))} {data['split']}, {data['judged_rows']:,} rows judged; "
+        f"{_plain(environment.processor)}, {report.config['threads']} thread(s), "
+        f"onnxruntime {environment.versions.get('onnxruntime', 'unknown')}; {report.created}.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _row(texts: tuple[str, ...]) -> str:
+    return f"| {' | '.join(map(_plain, texts))} |"
+
+
+def _plain(text: str) -> str:
+    """Keep a text from being read as markup."""
+    for mark in "\\|<>*_`[]":
+        text = text.replace(mark, "\\" + mark)
+    return " ".join(text.split())

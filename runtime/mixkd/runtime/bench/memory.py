@@ -1,0 +1,51 @@
+"""What the kernel says about this process's memory; read before and after timed blocks, never inside."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+_STATUS = Path("/proc/self/status")
+_ROLLUP = Path("/proc/self/smaps_rollup")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryReading:
+    """One reading; None where this kernel doesn't tell.
+
+    Attributes:
+        rss_bytes: Resident now, shared pages included.
+        peak_rss_bytes: The most that was ever resident (VmHWM).
+        pss_bytes: Resident, each shared page divided by its sharers.
+        uss_bytes: Resident and nobody else's: what ending the process frees.
+    """
+
+    rss_bytes: int | None
+    peak_rss_bytes: int | None
+    pss_bytes: int | None = None
+    uss_bytes: int | None = None
+
+
+def read_memory(*, detailed: bool = False) -> MemoryReading:
+    """Read this process's memory; `detailed` walks every mapping for PSS and USS: some milliseconds."""
+    status = _fields(_STATUS)
+    rollup = _fields(_ROLLUP) if detailed else {}
+    private = [rollup[name] for name in ("Private_Clean", "Private_Dirty") if name in rollup]
+    return MemoryReading(
+        rss_bytes=status.get("VmRSS"),
+        peak_rss_bytes=status.get("VmHWM"),
+        pss_bytes=rollup.get("Pss"),
+        uss_bytes=sum(private) if private else None,
+    )
+
+
+def _fields(path: Path) -> dict[str, int]:
+    try:
+        lines = path.read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return {}
+    fields = {}
+    for line in lines:
+        name, _, value = line.partition(":")
+        words = value.split()
+        if len(words) == 2 and words[1] == "kB":
+            fields[name] = int(words[0]) * 1024
+    return fields

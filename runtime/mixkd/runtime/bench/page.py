@@ -1,0 +1,265 @@
+"""`report.html`: one file without scripts or anything from outside; every text is escaped."""
+
+from collections.abc import Callable, Sequence
+from html import escape
+from importlib.resources import files
+
+from mixkd.runtime.bench import charts
+from mixkd.runtime.bench.intervals import Interval
+from mixkd.runtime.bench.report import Report, Row
+from mixkd.runtime.bench.table import (
+    NOTHING,
+    main_quality,
+    megabytes,
+    milliseconds,
+    percent,
+    three_figures,
+    times,
+)
+from mixkd.runtime.bench.verdict import reach_verdict, verdict_sentence
+
+_MINUS = "\N{MINUS SIGN}"
+
+
+def render_page(report: Report) -> str:
+    """Return `report.html`."""
+    body = "\n".join(
+        [
+            f'<p class="over">{escape(_overline(report))}</p>',
+            f"<h1>{escape(verdict_sentence(report))}</h1>",
+            _figures(report),
+            _notices(report),
+            "<h2>Variants</h2>",
+            _table(report),
+            _absent(report),
+            "<h2>Trade-offs</h2>",
+            _charts(report),
+            "<h2>Method</h2>",
+            f'<div class="method">{"".join(f"<p>{escape(text)}</p>" for text in report.method)}</div>',
+            "<h2>Machine and data</h2>",
+            _facts(report),
+        ]
+    )
+    style = files(__package__).joinpath("page.css").read_text(encoding="utf-8")
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(report.title)}: mkd bench</title>\n"
+        f"<style>\n{style}</style>\n</head>\n<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
+    )
+
+
+def _overline(report: Report) -> str:
+    day = report.created.partition("T")[0]
+    return f"mkd bench · {report.title} · {report.data['name']} {report.data['split']} · {day}"
+
+
+def _figures(report: Report) -> str:
+    verdict = reach_verdict(report)
+    if verdict is None:
+        return ""
+    reference, subject = verdict.reference, verdict.subject
+    slow, fast = reference.latency, subject.latency
+    memories = [row.memory.peak_rss_bytes if row.memory else None for row in (reference, subject)]
+    return (
+        '<dl class="figures">'
+        + _figure(
+            "faster",
+            times(verdict.faster),
+            f"p50 {milliseconds(slow.p50_ms.value)} → {milliseconds(fast.p50_ms.value)} ms"
+            if slow and fast
+            else "",
+            _between(verdict.faster, times),
+        )
+        + _figure(
+            "smaller",
+            times(verdict.smaller),
+            f"weights {megabytes(reference.size_bytes)} → {megabytes(subject.size_bytes)}",
+        )
+        + _figure(
+            "lighter", times(verdict.lighter), f"peak {megabytes(memories[0])} → {megabytes(memories[1])}"
+        )
+        + _figure(
+            report.metric,
+            NOTHING if verdict.points is None else _signed(verdict.points),
+            f"{main_quality(reference)} → {main_quality(subject)}",
+            _agreement(subject),
+        )
+        + "</dl>"
+    )
+
+
+def _figure(name: str, value: str, *notes: str) -> str:
+    small = "".join(f"<small>{escape(note)}</small>" for note in notes if note)
+    return f"<div><dt>{escape(name)}</dt><dd>{escape(value)}{small}</dd></div>"
+
+
+def _signed(points: float) -> str:
+    return f"{_MINUS if points < 0 else '+'}{abs(points):.2f}"
+
+
+def _agreement(row: Row) -> str:
+    same = row.quality.agreement
+    return f"{percent(same.value)} of answers unchanged" if same else ""
+
+
+def _between(interval: Interval | None, write: Callable[[float], str]) -> str:
+    return f"95 %: {write(interval.low)} to {write(interval.high)}" if interval else ""
+
+
+def _notices(report: Report) -> str:
+    warnings = report.noise.warnings if report.noise else ()
+    if not warnings:
+        return ""
+    said = "; ".join(warnings)
+    return (
+        f'<p class="notice"><strong>Noisy run:</strong> {escape(said)}. '
+        "Ratios of interleaved runs hold better than single latencies; measure again on a quiet machine.</p>"
+    )
+
+
+_HEADINGS = (
+    "agreement",
+    "p50 ms",
+    "p90 ms",
+    "p99 ms",
+    "tokenize ms",
+    "CPU ms",
+    "peak memory",
+    "size",
+    "start ms",
+    "speed-up",
+    "evidence",
+)
+
+
+def _table(report: Report) -> str:
+    verdict = reach_verdict(report)
+    head = "".join(f"<th>{escape(name)}</th>" for name in ("variant", report.metric, *_HEADINGS))
+    body = "".join(
+        f"<tr{' class=best' if verdict and row is verdict.subject else ''}>{_cells(row, report.rows)}</tr>"
+        for row in report.rows
+    )
+    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _cells(row: Row, rows: Sequence[Row]) -> str:
+    latency, start, quality = row.latency, row.start, row.quality
+    texts = [
+        main_quality(row),
+        percent(quality.agreement.value) if quality.agreement else NOTHING,
+        milliseconds(latency.p50_ms.value if latency else None),
+        milliseconds(latency.p90_ms if latency else None),
+        milliseconds(latency.p99_ms if latency else None),
+        f"{latency.tokenize_p50_ms:.3f}" if latency else NOTHING,
+        milliseconds(latency.cpu_ms_per_text if latency else None),
+        megabytes(row.memory.peak_rss_bytes if row.memory else None),
+        megabytes(row.size_bytes),
+        f"{start.import_ms + start.load_ms + start.first_answer_ms:,.0f}" if start else NOTHING,
+        times(row.speed_up),
+        f"{row.evidence}, {row.target}",
+    ]
+    first = f'<td><i class="{charts.colour(row, rows)}"></i>{escape(row.label)}</td>'
+    return first + "".join(f"<td>{escape(text)}</td>" for text in texts)
+
+
+def _absent(report: Report) -> str:
+    items = "".join(f"<li>{escape(a.label)} is absent: {escape(a.reason)}</li>" for a in report.absent)
+    return f'<ul class="absent">{items}</ul>' if items else ""
+
+
+def _charts(report: Report) -> str:
+    rows, data = report.rows, report.data
+    scored = [row for row in rows if row.quality.headline]
+    timed = [row for row in rows if row.latency]
+    both = [row for row in scored if row.latency]
+    drawn = []
+    if len(both) > 1:
+        drawn.append(
+            _chart(
+                f"{report.metric.capitalize()} against latency",
+                "Up and to the left is better. The dashed line joins what nothing else beats; "
+                "whiskers are 95 % intervals.",
+                charts.pareto(both, _p50, milliseconds, "p50 latency, ms"),
+            )
+        )
+    if len(scored) > 1:
+        drawn.append(
+            _chart(
+                f"{report.metric.capitalize()} against size",
+                "The size of the weight files.",
+                charts.pareto(scored, lambda row: row.size_bytes / 1e6, three_figures, "size, MB"),
+            )
+        )
+    if timed:
+        drawn.append(
+            _chart(
+                "Every sample",
+                "Each variant answered the same texts, one at a time; ticks below the line are p50 and p90.",
+                charts.distribution(timed),
+            )
+        )
+    if any(row.memory for row in rows):
+        drawn.append(
+            _chart(
+                "Peak memory",
+                "From pale to full: bare Python, engine and model loaded, the peak while answering.",
+                charts.memory_bars(rows),
+            )
+        )
+    if any(row.latency and row.latency.curve for row in rows):
+        drawn.append(
+            _chart(
+                "Latency against length",
+                f"Texts made of the data's own words; its longest has {data['tokens_longest']} tokens.",
+                charts.length_curve(timed),
+            )
+        )
+    if any(step.name == "total" for step in report.steps):
+        drawn.append(
+            _chart(
+                "Where the speed comes from",
+                "Each bar starts where the one above ends: the factors multiply.",
+                charts.speed_up_steps(report),
+            )
+        )
+    return _legend(rows) + f'<div class="charts">{"".join(drawn)}</div>'
+
+
+def _p50(row: Row) -> float:
+    assert row.latency is not None
+    return row.latency.p50_ms.value
+
+
+def _chart(title: str, caption: str, drawing: str) -> str:
+    return (
+        f"<figure><figcaption><h3>{escape(title)}</h3><p>{escape(caption)}</p></figcaption>{drawing}</figure>"
+    )
+
+
+def _legend(rows: Sequence[Row]) -> str:
+    items = "".join(f'<li><i class="{charts.colour(row, rows)}"></i>{escape(row.label)}</li>' for row in rows)
+    return f'<ul class="legend">{items}</ul>'
+
+
+def _facts(report: Report) -> str:
+    machine, data, noise = report.environment, report.data, report.noise
+    quota = f", quota {machine.cpu_quota:g}" if machine.cpu_quota else ""
+    cap = f", capped at {megabytes(machine.memory_limit_bytes)}" if machine.memory_limit_bytes else ""
+    facts = {
+        "Processor": f"{machine.processor}, {machine.usable_cores} of {machine.cores} cores{quota}",
+        "Instructions": " ".join(machine.isa) or "unknown",
+        "System": f"{machine.system}, {machine.machine}",
+        "Memory": megabytes(machine.memory_bytes) + cap,
+        "Governor": machine.governor or "not told",
+        "Noise": f"other processes used {noise.others_cores:.2f} cores" if noise else "not told",
+        "Versions": ", ".join(f"{name} {version}" for name, version in machine.versions.items()),
+        "Data": f"{data['name']} {data['split']}, {data['judged_rows']:,} of {data['rows']:,} rows judged",
+        "Lengths": f"tokens per text: p50 {data['tokens_p50']}, p90 {data['tokens_p90']}, "
+        f"longest {data['tokens_longest']}, cut at {report.max_length}",
+        "Data sha256": data["sha256"],
+        "Threads": str(report.config["threads"]),
+        "Taken": report.created,
+    }
+    items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts.items())
+    return f'<dl class="facts">{items}</dl>'

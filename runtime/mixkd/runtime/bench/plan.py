@@ -1,0 +1,35 @@
+"""One measurement as asked: which variants answer which texts, and how closely they are looked at."""
+
+from dataclasses import dataclass
+
+from mixkd.runtime.bench.config import BenchConfig
+from mixkd.runtime.bench.report import Absent
+from mixkd.runtime.bench.sampling import Sample
+from mixkd.runtime.bench.variants import Variant
+from mixkd.runtime.bundle import Task
+from mixkd.texts import Corpus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What `measure` is given.
+
+    Attributes:
+        title: The report's title.
+        variants: What to measure, slowest first by custom.
+        absent: Variants that couldn't even be made, and why.
+        sample: The texts.
+        corpus: Where they come from, for the record.
+        task: What the outputs mean.
+        labels: The answers' names, in the order in which variants are compared; (C,).
+        config: How long and how closely.
+    """
+
+    title: str
+    variants: tuple[Variant, ...]
+    absent: tuple[Absent, ...] = ()
+    sample: Sample
+    corpus: Corpus
+    task: Task
+    labels: tuple[str, ...]
+    config: BenchConfig

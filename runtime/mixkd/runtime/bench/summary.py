@@ -1,0 +1,145 @@
+"""Rows and steps out of samples: every figure of the report is derived here, once."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mixkd.runtime.bench.intervals import (
+    Floats,
+    Interval,
+    Resampling,
+    median_interval,
+    median_ratio,
+    quantile,
+)
+from mixkd.runtime.bench.plan import Plan
+from mixkd.runtime.bench.quality import Quality, judge, truth
+from mixkd.runtime.bench.raw import Raw
+from mixkd.runtime.bench.report import Bucket, CurvePoint, Latency, Memory, Row, Samples, Start, Step
+from mixkd.runtime.bench.sampling import length_buckets
+from mixkd.runtime.bench.variants import Kind, size_bytes
+
+_NS_PER_MS = 1e6
+
+# The steps from the first variant to the last, and what changes in each.
+_STEPS = (
+    ("runtime", Kind.TEACHER_TORCH, Kind.TEACHER_ONNX),
+    ("architecture", Kind.TEACHER_ONNX, Kind.STUDENT_FP32),
+    ("precision", Kind.STUDENT_FP32, Kind.STUDENT_INT8),
+    ("total", Kind.TEACHER_TORCH, Kind.STUDENT_INT8),
+)
+
+
+def reference_of(raws: Sequence[Raw]) -> Raw:
+    """Return the variant that the others are compared with: the first of `Kind`, else the first."""
+    order = {kind.value: i for i, kind in enumerate(Kind)}
+    return min(raws, key=lambda raw: order.get(raw.variant.name, len(order)))
+
+
+def summarize(raws: Sequence[Raw], plan: Plan) -> tuple[tuple[Row, ...], tuple[Step, ...]]:
+    """Return the report's rows and the factors of the speed-up.
+
+    Args:
+        raws: One per measured variant; logits in the order of the plan's labels.
+        plan: The texts they answered, and how the bootstrap draws.
+    """
+    target = truth(plan.sample.labels, plan.labels, plan.task)
+    reference = reference_of(raws)
+    rows = tuple(_row(raw, reference, target, plan) for raw in raws)
+    by_name = {raw.variant.name: raw for raw in raws}
+    steps = tuple(
+        Step(name=name, slower=slow, faster=fast, speed_up=_speed_up(by_name[slow], by_name[fast], plan))
+        for name, slow, fast in _STEPS
+        if slow in by_name and fast in by_name
+    )
+    return rows, steps
+
+
+def _row(raw: Raw, reference: Raw, target: Floats, plan: Plan) -> Row:
+    return Row(
+        label=raw.variant.name,
+        runtime=raw.variant.runtime,
+        precision=raw.variant.precision,
+        target="local",
+        evidence="device",
+        size_bytes=size_bytes(raw.variant),
+        speed_up=None if raw is reference else _speed_up(reference, raw, plan),
+        quality=_quality(raw, reference, target, plan),
+        latency=_latency(raw, plan),
+        start=Start(
+            import_ms=raw.load["import_ns"] / _NS_PER_MS,
+            load_ms=raw.load["load_ns"] / _NS_PER_MS,
+            first_answer_ms=raw.load["first_answer_ns"] / _NS_PER_MS,
+        ),
+        memory=Memory(
+            baseline_bytes=raw.load["baseline_rss_bytes"],
+            loaded_bytes=raw.load["loaded_rss_bytes"],
+            peak_rss_bytes=raw.memory["peak_rss_bytes"],
+            uss_bytes=raw.memory["uss_bytes"],
+            pss_bytes=raw.memory["pss_bytes"],
+        ),
+        samples=Samples(
+            text=plan.sample.timed,
+            total_ns=tuple(ns for block in raw.blocks for ns in block.total_ns),
+            tokenize_ns=tuple(ns for block in raw.blocks for ns in block.tokenize_ns),
+            cpu_ns=tuple(block.cpu_ns for block in raw.blocks),
+        ),
+    )
+
+
+def _quality(raw: Raw, reference: Raw, target: Floats, plan: Plan) -> Quality:
+    assert raw.logits is not None
+    assert reference.logits is not None
+    return judge(
+        raw.logits.astype(np.float64),
+        target,
+        None if raw is reference else reference.logits.astype(np.float64),
+        task=plan.task,
+        resampling=_resampling(plan),
+    )
+
+
+def _latency(raw: Raw, plan: Plan) -> Latency:
+    sample = plan.sample
+    blocks = _total_ms(raw)
+    total = blocks.ravel()
+    lengths = np.array([sample.lengths[i] for i in sample.timed])
+    cpu_ns = sum(block.cpu_ns for block in raw.blocks)
+    return Latency(
+        samples=total.size,
+        p50_ms=median_interval(blocks, _resampling(plan)),
+        p90_ms=quantile(total, 0.9),
+        p99_ms=quantile(total, 0.99),
+        mean_ms=float(total.mean()),
+        min_ms=float(total.min()),
+        max_ms=float(total.max()),
+        tokenize_p50_ms=float(np.median([ns for b in raw.blocks for ns in b.tokenize_ns])) / _NS_PER_MS,
+        cpu_ms_per_text=cpu_ns / _NS_PER_MS / total.size,
+        buckets=tuple(_bucket(total, lengths, *bounds) for bounds in length_buckets(list(lengths))),
+        curve=tuple(
+            CurvePoint(
+                tokens=length,
+                samples=sum(len(block.total_ns) for block in made),
+                p50_ms=float(np.median([ns for block in made for ns in block.total_ns])) / _NS_PER_MS,
+            )
+            for length, made in sorted(raw.curve.items())
+        ),
+    )
+
+
+def _bucket(total_ms: Floats, lengths: Floats, low: int, high: int) -> Bucket:
+    inside = total_ms[(lengths >= low) & (lengths <= high)]
+    return Bucket(low_tokens=low, high_tokens=high, samples=inside.size, p50_ms=float(np.median(inside)))
+
+
+def _speed_up(slower: Raw, faster: Raw, plan: Plan) -> Interval:
+    return median_ratio(_total_ms(slower), _total_ms(faster), _resampling(plan))
+
+
+def _resampling(plan: Plan) -> Resampling:
+    return Resampling(plan.config.resamples, plan.config.seed)
+
+
+def _total_ms(raw: Raw) -> Floats:
+    """Return (blocks, texts per block)."""
+    return np.array([block.total_ns for block in raw.blocks]) / _NS_PER_MS

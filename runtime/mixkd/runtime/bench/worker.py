@@ -1,0 +1,113 @@
+"""The process that one variant is measured in, spoken to in JSON lines over its standard pipes.
+
+Started as ``python -m mixkd.runtime.bench.worker``. Each line on standard input is a request
+``{"do": ..., ...}``, each line of the answer is ``{"ok": ...}`` or ``{"error": ...}``. Between requests the
+process waits on a read and costs nothing, so that several workers can live side by side while one is timed.
+"""
+
+import base64
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any, TextIO
+
+from mixkd.errors import MkdError
+from mixkd.runtime.bench.memory import read_memory
+
+# Read before the engine is imported: what a bare Python process of this program takes.
+BASELINE = read_memory()
+
+Handler = Callable[[dict[str, Any]], Any]
+
+
+class Worker:
+    """One loaded variant and the requests it answers."""
+
+    def __init__(self) -> None:
+        self._subject: Any = None
+
+    def load(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Import, load and answer once, each timed by the clock of `timing`."""
+        from mixkd.runtime.bench import subjects, variants
+
+        variant = variants.from_json(request["variant"])
+        started = time.perf_counter_ns()
+        subjects.import_packages(variant)
+        imported = time.perf_counter_ns()
+        self._subject = subjects.load(variant, threads=request["threads"])
+        loaded = time.perf_counter_ns()
+        after_load = read_memory()
+        first = time.perf_counter_ns()
+        self._subject.answer(self._subject.encode(_text(request["first"])))
+        answered = time.perf_counter_ns()
+        return {
+            "import_ns": imported - started,
+            "load_ns": loaded - imported,
+            "first_answer_ns": answered - first,
+            "baseline_rss_bytes": BASELINE.rss_bytes,
+            "loaded_rss_bytes": after_load.rss_bytes,
+        }
+
+    def warm(self, request: dict[str, Any]) -> int:
+        """Warm every length of the texts."""
+        from mixkd.runtime.bench.timing import warm_up
+
+        return warm_up(self._subject, [_text(text) for text in request["texts"]])
+
+    def time(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Time one block of texts."""
+        from mixkd.runtime.bench.timing import time_block
+
+        return asdict(time_block(self._subject, [_text(text) for text in request["texts"]]))
+
+    def memory(self, _request: dict[str, Any]) -> dict[str, Any]:
+        """Read the memory, PSS and USS too."""
+        return asdict(read_memory(detailed=True))
+
+    def logits(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Answer texts, untimed; float32 as base64, so that nothing is rounded on the way."""
+        import numpy as np
+
+        answers = self._subject.logits([_text(text) for text in request["texts"]])
+        array = np.ascontiguousarray(answers, np.float32)
+        return {"shape": array.shape, "float32": base64.b64encode(array.tobytes()).decode("ascii")}
+
+
+def _text(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def serve(requests: TextIO, replies: TextIO) -> None:
+    """Answer requests until the pipe closes."""
+    worker = Worker()
+    handlers: dict[str, Handler] = {
+        "load": worker.load,
+        "warm": worker.warm,
+        "time": worker.time,
+        "memory": worker.memory,
+        "logits": worker.logits,
+    }
+    for line in requests:
+        request = json.loads(line)
+        try:
+            reply = {"ok": handlers[request["do"]](request)}
+        except MkdError as error:
+            reply = {"error": str(error)}
+        except Exception as error:
+            reply = {"error": f"{type(error).__name__}: {error}"}
+        replies.write(json.dumps(reply) + "\n")
+        replies.flush()
+
+
+def main() -> None:
+    """Serve on the standard pipes; whatever a library prints goes to standard error."""
+    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    serve(sys.stdin, replies)
+
+
+if __name__ == "__main__":
+    main()
