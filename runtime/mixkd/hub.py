@@ -1,11 +1,29 @@
-"""Splits of a hub dataset, through the datasets package of the `compress` extra."""
+"""The hub: whether it answers, and the splits of its datasets (through the `compress` extra)."""
 
+import os
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from mixkd.errors import DataError, MissingExtraError
 from mixkd.texts import Row, Split
+
+_PATIENCE_S = 3.0
+
+
+def hub_reachable() -> bool:
+    """Return within seconds whether the hub's host answers: its client alone would retry for a minute."""
+    if any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")):
+        return True  # only the proxy knows
+    address = urlsplit(os.environ.get("HF_ENDPOINT", "https://huggingface.co"))
+    port = address.port or (80 if address.scheme == "http" else 443)
+    try:
+        with socket.create_connection((address.hostname or "", port), timeout=_PATIENCE_S):
+            return True
+    except OSError:
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +63,8 @@ def hub_splits(name: str) -> dict[str, Split]:
     except ImportError as error:
         raise MissingExtraError("datasets", "compress") from error
     repository, _, config = name.partition(":")
+    if not datasets.config.HF_HUB_OFFLINE and not hub_reachable():
+        datasets.config.HF_HUB_OFFLINE = True  # the package's own cache may still hold it
     try:
         loaded = datasets.load_dataset(repository, config or None)
     except Exception as error:  # the package raises a dozen kinds, none of them its own root

@@ -62,11 +62,43 @@ def fresh_folder(folder: Path, *, overwrite: bool = False) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+@contextmanager
+def resumable_folder(folder: Path, *, overwrite: bool, resume: bool, keep: str) -> Iterator[Path]:
+    """Yield a work folder beside `folder`; when the block ends its `result` takes the folder's place.
+
+    The work folder, `NAME.partial`, outlives a kill, and an error too where it holds anything matching the
+    pattern `keep`; with `resume` the next run gets it back as it was.
+
+    Raises:
+        OutputError: If the folder may not be used, or an interrupted run stands there and neither `resume`
+            nor `overwrite` says what to do with it.
+    """
+    check_output(folder, overwrite=overwrite)
+    folder = folder.expanduser().absolute()
+    work = folder.with_name(f"{folder.name}.partial")
+    interrupted = work.is_dir() and any(work.glob(keep))
+    if interrupted and not (resume or overwrite):
+        raise OutputError(f"{work} holds an interrupted run: --resume goes on, --overwrite starts anew")
+    if resume and not interrupted:
+        raise OutputError(f"{work} holds no interrupted run to resume: leave --resume out")
+    if not resume:
+        shutil.rmtree(work, ignore_errors=True)
+    try:
+        with clear_write_errors(folder):
+            work.mkdir(parents=True, exist_ok=True)
+            yield work
+            put_in_place(work / "result", folder)
+        shutil.rmtree(work)
+    finally:
+        if work.is_dir() and not any(work.glob(keep)):
+            shutil.rmtree(work, ignore_errors=True)
+
+
 def put_in_place(temporary: Path, folder: Path) -> None:
     """Flush every file of `temporary` and rename it to `folder`, replacing what stands there."""
     temporary.chmod(0o755)
     for path in [*temporary.rglob("*"), temporary]:
-        _flush(path)
+        flush(path)
     if folder.exists():
         retired = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".old", dir=folder.parent))
         folder.rename(retired / folder.name)
@@ -74,7 +106,7 @@ def put_in_place(temporary: Path, folder: Path) -> None:
         shutil.rmtree(retired, ignore_errors=True)
     else:
         temporary.rename(folder)
-    _flush(folder.parent)
+    flush(folder.parent)
 
 
 @contextmanager
@@ -99,7 +131,8 @@ def _around(folder: Path) -> list[Path]:
     return [folder.resolve(), *folder.resolve().parents]
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
+    """Have the file's or folder's content on the disk before returning."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

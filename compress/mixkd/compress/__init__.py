@@ -1,1 +1,9 @@
-"""Teacher to student: fine-tuning and MixKD distillation (torch, transformers)."""
+"""Teacher to student: fine-tuning and MixKD distillation (torch, transformers).
+
+`finetune` and `distill` are the stages; `config` says what they can be asked, `losses` holds the objective,
+`trainer` the step that uses it.
+"""
+
+from .config import DistillConfig, FinetuneConfig, Method
+
+__all__ = ["DistillConfig", "FinetuneConfig", "Method"]

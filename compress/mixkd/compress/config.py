@@ -1,0 +1,161 @@
+"""What can be asked of the stages: one frozen dataclass each, whose fields are the command-line options.
+
+Nothing heavy is imported here, so that `mkd --help` stays instant.
+"""
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+from mixkd.errors import ConfigError
+from mixkd.options import option
+
+
+class Method(StrEnum):
+    """Named weightings of the one objective; see `losses`."""
+
+    FINETUNE = "finetune"
+    KD = "kd"
+    PKD = "pkd"
+    TMKD = "tmkd"
+    MIXKD = "mixkd"
+
+
+class Distance(StrEnum):
+    """How far the student's outputs are from the teacher's."""
+
+    MSE = "mse"
+    KL = "kl"
+
+
+class Keep(StrEnum):
+    """Which of the teacher's layers a student keeps."""
+
+    FIRST = "first"
+    EVEN = "even"
+
+
+class Precision(StrEnum):
+    """The number format of the matrix products in training."""
+
+    AUTO = "auto"
+    FP32 = "fp32"
+    BF16 = "bf16"
+    FP16 = "fp16"
+
+
+ALPHAS = {
+    Method.FINETUNE: {"sm": 0.0, "tmkd": 0.0, "kd": 0.0, "hidden": 0.0},
+    Method.KD: {"sm": 0.0, "tmkd": 0.0, "kd": 1.0, "hidden": 0.0},
+    Method.PKD: {"sm": 0.0, "tmkd": 0.0, "kd": 1.0, "hidden": 10.0},
+    Method.TMKD: {"sm": 0.0, "tmkd": 1.0, "kd": 0.0, "hidden": 0.0},
+    Method.MIXKD: {"sm": 1.0, "tmkd": 1.0, "kd": 0.0, "hidden": 0.0},
+}
+"""The α of every method; L_MLE has the weight 1 in all of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """What both training stages can be asked."""
+
+    epochs: float = option(3.0, "Passes over the training texts.")
+    learning_rate: float = option(
+        2e-4, "Peak learning rate of AdamW; rises over the first tenth, then falls."
+    )
+    head_learning_rate: float | None = option(
+        None, "Peak learning rate of the head and pooler [as the rest]."
+    )
+    batch_size: int = option(32, "Texts per step and process.")
+    gradient_accumulation: int = option(1, "Batches per optimiser step.")
+    weight_decay: float = option(0.01, "Weight decay of AdamW; none on biases and normalisations.")
+    dropout: float | None = option(None, "Dropout everywhere in the model [as its config says].")
+    freeze_embeddings: bool = option(False, "Leave the word embeddings as they are.")
+    max_length: int = option(128, "Tokens per text, special ones included; longer texts are truncated.")
+    train_limit: int | None = option(None, "Use at most so many training texts, classes in proportion.")
+    train_per_class: int | None = option(None, "Use at most so many training texts of each class.")
+    train_fraction: float = option(1.0, "Use this share of the training texts, classes in proportion.")
+    precision: Precision = option(Precision.AUTO, "fp32, bf16, fp16; auto takes bf16 where it is native.")
+    early_stopping: int | None = option(None, "Stop after so many epochs without a better validation score.")
+    keep_best: bool = option(False, "End with the epoch that validated best instead of the last.")
+    report_to: str = option("none", "Where to log: none, tensorboard, wandb, ... as in transformers.")
+    seed: int = option(0, "Seed of everything random.")
+
+    def __post_init__(self) -> None:
+        positive = ("epochs", "learning_rate", "batch_size", "gradient_accumulation", "head_learning_rate")
+        problems = [
+            f"--{name.replace('_', '-')} must be above 0, not {value}"
+            for name in positive
+            if (value := getattr(self, name)) is not None and not value > 0
+        ]
+        if self.max_length < 3:
+            problems.append(f"--max-length must be 3 or more, not {self.max_length}")
+        if self.dropout is not None and not 0 <= self.dropout < 1:
+            problems.append(f"--dropout is a share below 1, not {self.dropout}")
+        if self.early_stopping is not None and self.early_stopping < 1:
+            problems.append(f"--early-stopping must be 1 or more, not {self.early_stopping}")
+        problems += self._problems()
+        if problems:
+            raise ConfigError("; ".join(problems))
+
+    def _problems(self) -> list[str]:
+        """Return what is wrong beyond the shared fields."""
+        return []
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return every option by name, as `run.json` keeps them."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneConfig(TrainingConfig):
+    """What `mkd finetune` can be asked."""
+
+    task: str = option("auto", "auto, single-label, multi-label or regression.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistillConfig(TrainingConfig):
+    """What `mkd distill` can be asked."""
+
+    learning_rate: float = option(
+        4e-4, "Peak learning rate of AdamW; rises over the first tenth, then falls."
+    )
+    batch_size: int = option(64, "Texts per step and process; mixed ones come on top.")
+    dropout: float | None = option(0.0, "Dropout in the student: mixing and the teacher regularise already.")
+    freeze_embeddings: bool = option(True, "Leave the word embeddings as the teacher's.")
+    method: Method = option(Method.MIXKD, "Named weights of the objective; each --alpha can be overridden.")
+    student_layers: int | None = option(None, "Layers of the teacher that the student keeps [half].")
+    keep: Keep = option(Keep.FIRST, "Which layers: the first ones, or evenly spaced ones.")
+    student: str | None = option(None, "Start from this model instead; it must share the tokenizer.")
+    alpha_sm: float | None = option(None, "Weight of the labels on mixed texts [1 for mixkd].")
+    alpha_tmkd: float | None = option(None, "Weight of the teacher on mixed texts [1 for tmkd, mixkd].")
+    alpha_kd: float | None = option(None, "Weight of the teacher on original texts [1 for kd, pkd].")
+    alpha_hidden: float | None = option(None, "Weight of the teacher's hidden states [10 for pkd].")
+    beta: float = option(0.4, "Both parameters of the Beta distribution that λ is drawn from.")
+    lambda_per_batch: bool = option(False, "Draw one λ for a whole batch instead of one per pair.")
+    mixup_ratio: float = option(1.0, "Mixed texts per original one.")
+    distance: Distance = option(Distance.MSE, "Distance of outputs: mse on logits, or softened kl.")
+    temperature: float = option(1.0, "Softening of kl; the loss is scaled by its square.")
+
+    def _problems(self) -> list[str]:
+        problems = [
+            f"--{name.replace('_', '-')} must be above 0, not {getattr(self, name)}"
+            for name in ("beta", "mixup_ratio", "temperature")
+            if not getattr(self, name) > 0
+        ]
+        if self.student is not None and self.student_layers is not None:
+            problems.append("--student brings its own depth: leave --student-layers out")
+        problems += [
+            f"--alpha-{name} must be 0 or more" for name, value in self.alphas().items() if value < 0
+        ]
+        return problems
+
+    def alphas(self) -> dict[str, float]:
+        """Return the α of every term but L_MLE: the method's, where none is given."""
+        given = {
+            "sm": self.alpha_sm,
+            "tmkd": self.alpha_tmkd,
+            "kd": self.alpha_kd,
+            "hidden": self.alpha_hidden,
+        }
+        return {name: ALPHAS[self.method][name] if value is None else value for name, value in given.items()}

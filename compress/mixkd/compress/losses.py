@@ -1,0 +1,175 @@
+"""The MixKD objective: every term a function beside its equation, and their weighted sum.
+
+Liang et al., "MixKD: Towards Efficient Distillation of Large-scale Language Models", ICLR 2021
+(arXiv 2011.00593). S is the student, T the teacher, (x_i, y_i) an example, x'_i a mixed one::
+
+    L = L_MLE + α_SM L_SM + α_TMKD L_TMKD + α_KD L_KD + α_hidden L_hidden
+
+Labels enter as target rows, so that hard, soft, multi-label and regression targets are one case: a one-hot
+row, a probability row, a multi-hot row, a single number. A row that holds NaN has no label. Every term is
+computed in float32 whatever the models ran in, and is a mean over the rows it is defined on.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - the name everybody knows
+from torch import Tensor
+
+from mixkd.errors import ConfigError, MkdError
+from mixkd.runtime.bundle import Task
+
+from .config import Distance
+
+
+class ShapeError(MkdError):
+    """Two tensors that must agree in shape don't."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """The α of every term. The named methods differ in nothing else."""
+
+    mle: float = 1.0
+    sm: float = 0.0
+    tmkd: float = 0.0
+    kd: float = 0.0
+    hidden: float = 0.0
+
+    def __post_init__(self) -> None:
+        values = (self.mle, self.sm, self.tmkd, self.kd, self.hidden)
+        if min(values) < 0 or max(values) == 0:
+            raise ConfigError(f"the weights {values} must be 0 or more, one of them above 0: set --alpha-...")
+
+    @property
+    def mixed(self) -> bool:
+        """Whether any term looks at mixed examples."""
+        return self.sm > 0 or self.tmkd > 0
+
+    @property
+    def distilled(self) -> bool:
+        """Whether any term asks the teacher."""
+        return self.tmkd > 0 or self.kd > 0 or self.hidden > 0
+
+
+def label_loss(logits: Tensor, targets: Tensor, *, task: Task) -> Tensor:
+    """Loss of each row against its target: cross-entropy, binary cross-entropy or squared error by task.
+
+    Args:
+        logits: (B, C), before softmax or sigmoid; (B, 1) for regression.
+        targets: (B, C), see the module's docstring; no NaN.
+        task: What the outputs mean.
+
+    Returns:
+        (B,), float32; in nats for the two cross-entropies (the binary one a mean over the C labels).
+
+    Raises:
+        ShapeError: If the shapes differ.
+    """
+    _check_same_shape(logits, targets)
+    logits, targets = logits.float(), targets.float()
+    match task:
+        case Task.SINGLE_LABEL:
+            return -(targets * F.log_softmax(logits, dim=-1)).sum(dim=-1)
+        case Task.MULTI_LABEL:
+            return F.binary_cross_entropy_with_logits(logits, targets, reduction="none").mean(dim=-1)
+        case Task.REGRESSION:
+            return (logits - targets).square().mean(dim=-1)
+
+
+def mle_loss(logits: Tensor, targets: Tensor, *, task: Task) -> Tensor:
+    """L_MLE = CE(y_i, S(x_i)), the mean over the labelled rows; 0 where there are none.
+
+    Args:
+        logits: (B, C), the student on original examples.
+        targets: (B, C), NaN rows unlabelled.
+        task: What the outputs mean.
+    """
+    return _mean_over(~targets.isnan().any(dim=-1), label_loss(logits, targets.nan_to_num(), task=task))
+
+
+def student_mixup_loss(
+    logits: Tensor, targets: Tensor, partner_targets: Tensor, lam: Tensor, *, task: Task
+) -> Tensor:
+    """L_SM = λ_i CE(y_i, S(x'_i)) + (1-λ_i) CE(y_p(i), S(x'_i)), the mean over rows labelled on both sides.
+
+    Args:
+        logits: (M, C), the student on mixed examples.
+        targets: (M, C), labels of the first of each pair.
+        partner_targets: (M, C), labels of the second.
+        lam: (M,), the share of the first, in [0, 1].
+        task: What the outputs mean.
+    """
+    labelled = ~(targets.isnan() | partner_targets.isnan()).any(dim=-1)
+    first = label_loss(logits, targets.nan_to_num(), task=task)
+    second = label_loss(logits, partner_targets.nan_to_num(), task=task)
+    return _mean_over(labelled, lam * first + (1 - lam) * second)
+
+
+def logit_distance(
+    student: Tensor, teacher: Tensor, *, distance: Distance, temperature: float = 1.0, task: Task
+) -> Tensor:
+    """d(S(x), T(x)): L_TMKD on mixed examples, L_KD on original ones.
+
+    `mse`: mean over rows and outputs of (S - T)². `kl`: τ² KL(T/τ || S/τ), the mean over rows; for
+    multi-label the sum of the C Bernoulli divergences. Regression has no softmax, so it takes `mse`.
+
+    Args:
+        student: (N, C), before softmax.
+        teacher: (N, C), before softmax, without gradient.
+        distance: The d.
+        temperature: τ of `kl`, above 0; τ² keeps the gradients' size (Hinton et al. 2015, section 2).
+        task: What the outputs mean.
+
+    Raises:
+        ShapeError: If the shapes differ.
+        ConfigError: If `kl` is asked for regression.
+    """
+    _check_same_shape(student, teacher)
+    student, teacher = student.float(), teacher.float()
+    if distance is Distance.MSE:
+        return F.mse_loss(student, teacher)
+    if task is Task.REGRESSION:
+        raise ConfigError("regression outputs are no distribution: use --distance mse")
+    student, teacher = student / temperature, teacher / temperature
+    if task is Task.SINGLE_LABEL:
+        log_p, log_q = F.log_softmax(teacher, dim=-1), F.log_softmax(student, dim=-1)
+        return temperature**2 * F.kl_div(log_q, log_p, reduction="batchmean", log_target=True)
+    # KL = cross-entropy - entropy, each a sum over the labels' Bernoulli variables
+    share = teacher.sigmoid()
+    cross = F.binary_cross_entropy_with_logits(student, share, reduction="none")
+    entropy = F.binary_cross_entropy_with_logits(teacher, share, reduction="none")
+    return temperature**2 * (cross - entropy).sum(dim=-1).mean()
+
+
+def hidden_loss(student: Tensor, teacher: Tensor) -> Tensor:
+    """L_hidden = mean over rows and layers of || s/||s|| - t/||t|| ||², as in PKD.
+
+    Sun et al., "Patient Knowledge Distillation for BERT Model Compression", EMNLP 2019, equation 7: the first
+    token's states of the student's layers (its last one left out) against those of the teacher layers they
+    stand for.
+
+    Args:
+        student: (L, N, H), states of L student layers.
+        teacher: (L, N, H), states of the L teacher layers they follow, without gradient.
+
+    Raises:
+        ShapeError: If the shapes differ; a student of another width can't follow hidden states.
+    """
+    _check_same_shape(student, teacher)
+    gap = F.normalize(student.float(), dim=-1) - F.normalize(teacher.float(), dim=-1)
+    return gap.square().sum(dim=-1).mean()
+
+
+def _mean_over(rows: Tensor, values: Tensor) -> Tensor:
+    return (values * rows).sum() / rows.sum().clamp(min=1)
+
+
+def _check_same_shape(first: Tensor, second: Tensor) -> None:
+    if first.shape != second.shape:
+        raise ShapeError(f"shapes {tuple(first.shape)} and {tuple(second.shape)} differ")
+
+
+def weighted_sum(terms: dict[str, Tensor], weights: Weights) -> Tensor:
+    """L = Σ α_k L_k over the terms that were computed, named as the fields of `Weights`."""
+    return torch.stack([getattr(weights, name) * term for name, term in terms.items()]).sum()

@@ -1,0 +1,41 @@
+"""The teacher's answers to all original training texts, asked once and kept on disk."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from datasets import Dataset
+from numpy.typing import NDArray
+from transformers import PreTrainedModel
+
+from mixkd.progress import progress
+
+from .data import Collator
+
+_BATCH = 128
+
+
+def teacher_logits(
+    model: PreTrainedModel, rows: Dataset, collator: Collator, file: Path
+) -> NDArray[np.float32]:
+    """Return the (N, C) logits for N rows, memory-mapped from `file`.
+
+    Args:
+        model: In evaluation mode.
+        rows: Tokenised with the model's own tokenizer.
+        collator: Of the same tokenizer.
+        file: The .npy file to write.
+    """
+    answers = np.lib.format.open_memmap(file, "w+", np.float32, (len(rows), model.config.num_labels))
+    # Near lengths together; a list of N integers is all that is held in memory.
+    lengths = np.fromiter((len(ids) for batch in rows.iter(10_000) for ids in batch["input_ids"]), np.int32)
+    order = np.argsort(lengths, kind="stable")
+    with torch.inference_mode(), progress("asking the teacher", total=len(rows)) as advance:
+        for start in range(0, len(order), _BATCH):
+            chosen = order[start : start + _BATCH]
+            batch = collator([rows[int(i)] for i in chosen])
+            batch.pop("labels")
+            outputs = model.eval()(**{name: tensor.to(model.device) for name, tensor in batch.items()})
+            answers[chosen] = outputs.logits.float().cpu().numpy()
+            advance(len(chosen))
+    return answers
