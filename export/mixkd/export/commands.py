@@ -1,7 +1,80 @@
 """The commands of the export stage."""
 
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
 import typer
+
+from mixkd.options import LabelColumn, Output, Overwrite, Text2Column, TextColumn, columns, with_config
+
+from .config import ExportConfig
+
+if TYPE_CHECKING:
+    from . import ExportResult
+
+Student = Annotated[Path, typer.Argument(help="The student's folder, as mkd distill writes it.")]
+Data = Annotated[
+    str | None,
+    typer.Option(help="Labelled texts to measure on: a folder, a file, a built-in name or a hub name."),
+]
+
+
+@with_config(ExportConfig)
+def export(
+    student: Student,
+    output: Output,
+    config: ExportConfig,
+    data: Data = None,
+    text_column: TextColumn = "text",
+    text2_column: Text2Column = None,
+    label_column: LabelColumn = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Turn a student into a bundle: int8 ONNX, tokenizer, labels, measured quality."""
+    from mixkd.texts import open_corpus
+
+    from . import export_student
+
+    corpus = open_corpus(data, columns(text_column, text2_column, label_column)) if data else None
+    result = export_student(
+        student,
+        output,
+        config=config,
+        corpus=corpus,
+        overwrite=overwrite,
+        progress=lambda step: typer.echo(f"{step} ...", err=True),
+    )
+    _report(result)
+
+
+def _report(result: "ExportResult") -> None:
+    sizes, quality = result.sizes, result.quality
+    typer.echo(f"{result.bundle.folder}")
+    typer.echo(
+        f"  size      {result.file_bytes / 1e6:.2f} MB "
+        f"(embeddings {sizes.embeddings_bytes / 1e6:.2f}, encoder {sizes.encoder_bytes / 1e6:.2f}, "
+        f"head {sizes.head_bytes / 1e6:.2f})"
+    )
+    if quality:
+        name = quality.metric.replace("_", " ")
+        typer.echo(f"  {name:9} {quality.student:.2%} in PyTorch, {quality.fp32:.2%} fp32", nl=False)
+        if quality.int8 is not None and quality.int8_agreement is not None:
+            typer.echo(
+                f", {quality.int8:.2%} int8; {quality.int8_agreement:.2%} of the labels unchanged", nl=False
+            )
+        typer.echo(f" ({quality.rows} texts of {quality.split})")
+    for note in result.notes:
+        typer.echo(f"  note: {note}")
+
+
+def inspect(bundle: Annotated[Path, typer.Argument(help="The bundle's folder.")]) -> None:
+    """Show what a bundle holds: operators, weights by part, inputs, recipe, numbers, checksums."""
+    from .inspection import describe
+
+    typer.echo(describe(bundle))
 
 
 def register(app: typer.Typer) -> None:
     """Add this stage's commands to `mkd`."""
+    app.command()(export)
+    app.command()(inspect)

@@ -1,0 +1,86 @@
+"""The bundle's README.md: what is inside, what was measured, how to load it."""
+
+from pathlib import Path
+
+from mixkd.runtime.bundle import Manifest
+
+from .sizes import Sizes
+from .verify import Quality
+
+_TEMPLATE = """\
+# {title}
+
+A text classifier in {precision}, {labels} labels, at most {max_length} tokens per text. Made by `mkd export`.
+
+## Measured
+
+{quality}
+
+| part of the weights | size |
+|---|---|
+| embeddings | {embeddings:.2f} MB |
+| encoder | {encoder:.2f} MB |
+| head | {head:.2f} MB |
+| file `{model_file}` | {file:.2f} MB |
+
+{notes}## Use
+
+```python
+from mixkd.runtime import Classifier
+
+classifier = Classifier.load("path/to/this/folder")
+print(classifier.predict("some text"))
+```
+
+optimum loads it too: `ORTModelForSequenceClassification.from_pretrained(folder, subfolder="onnx", \
+file_name="{file_name}")`.
+
+`mkd.json` holds the size and sha256 of every file, and where the student came from; `export.json` tells how
+the graph was made.
+"""
+
+
+def write_card(
+    folder: Path,
+    manifest: Manifest,
+    *,
+    title: str,
+    sizes: Sizes,
+    quality: Quality | None,
+    notes: tuple[str, ...],
+) -> None:
+    """Write `README.md` into a bundle's folder, whose graph stands there already."""
+    file = folder / manifest.model_file
+    text = _TEMPLATE.format(
+        title=title,
+        precision=f"{manifest.precision} (recipe `{manifest.recipe}`)",
+        labels=len(manifest.labels),
+        max_length=manifest.max_length,
+        quality=_quality_table(quality),
+        embeddings=sizes.embeddings_bytes / 1e6,
+        encoder=sizes.encoder_bytes / 1e6,
+        head=sizes.head_bytes / 1e6,
+        file=file.stat().st_size / 1e6,
+        model_file=manifest.model_file,
+        file_name=file.name,
+        notes="".join(f"- {note}\n" for note in notes) + ("\n" if notes else ""),
+    )
+    (folder / "README.md").write_text(text, encoding="utf-8")
+
+
+def _quality_table(quality: Quality | None) -> str:
+    if quality is None:
+        return "Nothing was measured: the export was made without data."
+    rows = [
+        ("student in PyTorch", quality.student, None),
+        ("fp32 graph", quality.fp32, quality.fp32_agreement),
+        ("int8 graph", quality.int8, quality.int8_agreement),
+    ]
+    lines = [
+        f"| {name} | {value:.2%} | {'' if same is None else f'{same:.2%}'} |"
+        for name, value, same in rows
+        if value is not None
+    ]
+    head = f"On the {quality.rows} texts of the {quality.split} split:\n\n"
+    columns = f"| | {quality.metric.replace('_', ' ')} | answers as PyTorch does |\n|---|---|---|\n"
+    return head + columns + "\n".join(lines)

@@ -1,0 +1,48 @@
+"""What an export may be asked for."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mixkd.errors import ConfigError
+from mixkd.options import option
+
+
+class Recipe(StrEnum):
+    """A way to quantize the matrix products."""
+
+    PORTABLE = "portable"
+    """Weights of 7 bits per channel: the same labels on processors with and without VNNI."""
+
+    FAST = "fast"
+    """Weights of 8 bits per channel: finer, but sums saturate on AVX2 without VNNI."""
+
+
+class TableFormat(StrEnum):
+    """How the embedding tables are stored."""
+
+    INT8 = "int8"
+    FP32 = "fp32"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportConfig:
+    """Every choice of an export; the defaults are what `mkd export --int8` does."""
+
+    int8: bool = option(True, "Quantize to int8; --no-int8 writes a plain fp32 bundle.")
+    recipe: Recipe = option(Recipe.PORTABLE, "The preferred way to quantize.")
+    embeddings: TableFormat = option(TableFormat.INT8, "The format of the embedding tables.")
+    keep_fp32: bool = option(False, "Keep the fp32 graph in the bundle, beside the int8 one.")
+    max_length: int | None = option(None, "Tokens per text [what the student was trained with, else 128].")
+    max_drop: float | None = option(
+        None, "Accuracy budget: points that int8 may lose against the PyTorch student; needs --data."
+    )
+    seed: int = option(13, "Seed of the choice of texts for measuring sensitivity.")
+
+    def __post_init__(self) -> None:
+        """Refuse what can't be done."""
+        if self.max_length is not None and self.max_length < 4:
+            raise ConfigError(f"max_length is {self.max_length}: give room for 4 tokens at least")
+        if self.max_drop is not None and not 0 <= self.max_drop <= 100:
+            raise ConfigError(f"max_drop is {self.max_drop}: give points between 0 and 100")
+        if self.max_drop is not None and not self.int8:
+            raise ConfigError("max_drop bounds what int8 loses: give --int8 with it, or neither")

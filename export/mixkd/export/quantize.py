@@ -1,0 +1,130 @@
+"""int8: matrix products with a constant right side, and embedding tables.
+
+::
+
+    x ─ MatMul(W) ─ y     becomes     x ─ DynamicQuantizeLinear ─ MatMulInteger(W8) ─ Cast ─ Mul(scales) ─ y
+
+Weights are symmetric, with one scale per output channel; activations get one scale per call, found on the fly
+and shared by all products that read the same tensor. Products of two activations, and everything after the
+pooling (linear layers of rank 2, which the tracer writes as Gemm), stay in fp32: they cost next to nothing
+and lose the most. onnxruntime fuses the nodes above into one or two when it opens the file.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from .config import Recipe, TableFormat
+from .graph import Graph, copy_of
+
+_LEVELS = {Recipe.PORTABLE: 64, Recipe.FAST: 127}
+# AVX2 without VNNI adds two products in 16 bits: 255 * 64 * 2 fits, 255 * 127 * 2 does not.
+
+
+@dataclass(frozen=True, slots=True)
+class Quantized:
+    """An int8 graph and what became of its nodes.
+
+    Attributes:
+        model: The graph.
+        products: Names of the MatMul nodes that are int8 now.
+        tables: Names of the embedding tables that are int8 now.
+    """
+
+    model: onnx.ModelProto
+    products: tuple[str, ...]
+    tables: tuple[str, ...]
+
+
+def quantize(
+    model: onnx.ModelProto, recipe: Recipe, *, tables: TableFormat, keep: Collection[str] = ()
+) -> Quantized:
+    """Return an int8 twin of a graph.
+
+    Args:
+        model: A rewritten fp32 graph; left as it is.
+        recipe: How the matrix products are quantized.
+        tables: The format of the embedding tables.
+        keep: Names of MatMul nodes that stay in fp32.
+    """
+    graph = Graph(copy_of(model))
+    products = [node for node in product_nodes(graph) if node.name not in keep]
+    scales: dict[str, tuple[str, str, str]] = {}
+    for node in products:
+        _quantize_product(graph, node, _LEVELS[recipe], scales)
+    found = _quantize_tables(graph) if tables is TableFormat.INT8 else []
+    graph.tidy()
+    return Quantized(graph.model, tuple(node.name for node in products), tuple(found))
+
+
+def product_nodes(graph: Graph) -> list[onnx.NodeProto]:
+    """Return the matrix products with a constant right side, in order."""
+    return [n for n in graph.nodes if n.op_type == "MatMul" and _is_matrix(graph.constant(n.input[1]))]
+
+
+def round_columns(weights: NDArray[np.float32], levels: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Return (K, N) integers within ±levels and (N,) scales whose product is nearest to the weights."""
+    peak = np.abs(weights).max(axis=0)
+    scale = np.where(peak > 0, peak / levels, 1).astype(np.float32)
+    return np.rint(weights / scale).astype(np.int8), scale
+
+
+def _is_matrix(value: NDArray[Any] | None) -> bool:
+    return value is not None and value.ndim == 2 and value.dtype == np.float32
+
+
+def _quantize_product(
+    graph: Graph, node: onnx.NodeProto, levels: int, scales: dict[str, tuple[str, str, str]]
+) -> None:
+    source, weights = node.input[0], graph.constant(node.input[1])
+    assert weights is not None, "product_nodes returns constant right sides only"
+    if source not in scales:
+        scales[source] = _quantize_activation(graph, source)
+    quantized, scale, zero = scales[source]
+    integers, column_scale = round_columns(weights, levels)
+    name = node.name
+    weight = graph.add_constant(integers, f"{name}/weight_int8")
+    weight_zero = graph.add_constant(np.zeros(integers.shape[1], np.int8), f"{name}/weight_zero")
+    weight_scale = graph.add_constant(column_scale, f"{name}/weight_scale")
+    # The order of the inputs below is the one that onnxruntime's fusion looks for.
+    total = graph.add_node("MatMulInteger", [quantized, weight, zero, weight_zero], f"{name}/int32")
+    real = graph.add_node("Cast", [total], f"{name}/float", to=onnx.TensorProto.FLOAT)
+    both = graph.add_node("Mul", [scale, weight_scale], f"{name}/scale")
+    node.op_type = "Mul"
+    node.input[:] = [real, both]
+
+
+def _quantize_activation(graph: Graph, source: str) -> tuple[str, str, str]:
+    values, scale, zero = (graph.fresh_name(f"{source}/{part}") for part in ("uint8", "scale", "zero"))
+    graph.nodes.append(
+        onnx.helper.make_node("DynamicQuantizeLinear", [source], [values, scale, zero], name=values)
+    )
+    return values, scale, zero
+
+
+def _quantize_tables(graph: Graph) -> list[str]:
+    # Rows are tokens: a scale per row, gathered beside it, follows each token's own size.
+    done = []
+    for name in [tensor.name for tensor in graph.model.graph.initializer]:
+        table = graph.constant(name)
+        readers = graph.readers[name]
+        looked_up = all(node.op_type == "Gather" and index == 0 for node, index in readers)
+        if not readers or not looked_up or not _is_matrix(table):
+            continue
+        assert table is not None, "_is_matrix refuses None"
+        integers, row_scale = round_columns(table.T, 127)
+        rows = graph.add_constant(integers.T, f"{name}_int8")
+        scales = graph.add_constant(row_scale[:, None], f"{name}_scale")
+        for node, _ in readers:
+            values = graph.add_node("Gather", [rows, node.input[1]], f"{node.name}/int8", axis=0)
+            scale = graph.add_node("Gather", [scales, node.input[1]], f"{node.name}/scale", axis=0)
+            real = graph.add_node("Cast", [values], f"{node.name}/float", to=onnx.TensorProto.FLOAT)
+            node.op_type = "Mul"
+            node.input[:] = [real, scale]
+            del node.attribute[:]
+        done.append(name)
+    return done

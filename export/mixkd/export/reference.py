@@ -1,0 +1,70 @@
+"""What a student or teacher answers outside a bundle: in PyTorch, and as a plain fp32 graph."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+
+from mixkd.outputs import clear_write_errors
+from mixkd.runtime.encoding import Text
+from mixkd.runtime.predictor import cut_batches
+
+from .convert import convert, load_classifier
+from .rewrite import rewrite
+from .student import load_tokenizer
+
+
+class TorchModel:
+    """A Hugging Face folder that answers as fast as PyTorch does by itself: eval mode, SDPA, no gradients."""
+
+    def __init__(self, folder: Path, *, threads: int | None = None, max_length: int = 128) -> None:
+        if threads is not None:
+            torch.set_num_threads(threads)
+        self._model = load_classifier(Path(folder), attention="sdpa")
+        self._tokenizer = load_tokenizer(Path(folder))
+        self._max_length = max_length
+
+    def encode(self, texts: Sequence[Text]) -> dict[str, Any]:
+        """Tokenise texts or pairs into (B, T) tensors by input name, padded to the longest."""
+        first = [text if isinstance(text, str) else text[0] for text in texts]
+        second = None if all(isinstance(text, str) for text in texts) else [text[1] for text in texts]
+        encoded = self._tokenizer(
+            first,
+            second,
+            truncation="longest_first",
+            max_length=self._max_length,
+            padding=len(texts) > 1,
+            return_tensors="pt",
+        )
+        return dict(encoded)
+
+    def run(self, encoded: dict[str, Any]) -> NDArray[np.float32]:
+        """Return the logits, (B, C), of what `encode` returned."""
+        with torch.inference_mode():
+            return np.asarray(self._model(**encoded).logits.numpy(), np.float32)
+
+    def logits(self, texts: Sequence[Text], *, max_batch_tokens: int = 2048) -> NDArray[np.float32]:
+        """Return the logits, (N, C), of N texts, in batches of near lengths."""
+        lengths = [self.encode([text])["input_ids"].shape[1] for text in texts]
+        answers: list[NDArray[np.float32] | None] = [None] * len(texts)
+        for batch in cut_batches(lengths, max_batch_tokens):
+            for i, row in zip(batch, self.run(self.encode([texts[i] for i in batch])), strict=True):
+                answers[i] = row
+        return np.stack([row for row in answers if row is not None])
+
+
+def export_fp32(model: Path, onnx_file: Path) -> None:
+    """Write the fp32 graph of any teacher or student folder, with the rewrites that a bundle gets.
+
+    Raises:
+        ModelError: If the folder is no classifier, or optimum can't export it.
+        OutputError: If the file can't be written.
+    """
+    graph, _ = rewrite(convert(load_classifier(model, attention="eager")))
+    with clear_write_errors(onnx_file):
+        onnx_file.parent.mkdir(parents=True, exist_ok=True)
+        onnx.save(graph, onnx_file)

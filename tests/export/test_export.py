@@ -1,0 +1,176 @@
+"""A student becomes a bundle that the runtime and optimum read, or nothing at all."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from mixkd.errors import ConfigError, DataError, ModelError, OutputError
+from mixkd.export import ExportConfig, export_student
+from mixkd.export.reference import TorchModel, export_fp32
+from mixkd.export.student import load_tokenizer
+from mixkd.runtime import Classifier, open_bundle
+from mixkd.runtime.bundle import Precision
+from mixkd.texts import open_corpus
+
+from .conftest import tiny_classifier, tiny_texts, tiny_tokenizer, write_student
+
+
+@pytest.fixture(scope="module")
+def bundle(student: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("out") / "bundle"
+    export_student(student, folder, config=ExportConfig(keep_fp32=True), corpus=open_corpus(data))
+    return folder
+
+
+def test_bundle_holds_both_graphs_and_the_measured_quality(bundle: Path, student: Path) -> None:
+    opened = open_bundle(bundle)
+    manifest = opened.manifest
+    assert manifest.precision is Precision.INT8
+    assert manifest.recipe == "portable"
+    assert manifest.labels == tuple(f"label-{i}" for i in range(5))
+    assert opened.fp32_path is not None
+    assert manifest.quality["student"] == manifest.quality["fp32"] == manifest.quality["fp32_agreement"] == 1
+    assert manifest.quality["int8"] == manifest.quality["int8_agreement"]
+    assert (bundle / manifest.provenance["student"]).resolve() == student
+    weights = (student / "model.safetensors").read_bytes()
+    assert manifest.provenance["student_sha256"] == hashlib.sha256(weights).hexdigest()
+
+
+def test_classifier_answers_as_the_student_does(bundle: Path, student: Path) -> None:
+    texts = tiny_texts(40)
+    expected = TorchModel(student, max_length=48).logits(texts).argmax(axis=1)
+    found = [prediction.label for prediction in Classifier.load(bundle).predict(texts)]
+    same = sum(label == f"label-{i}" for label, i in zip(found, expected, strict=True))
+    assert same >= 38
+
+
+def test_optimum_gives_the_labels_that_the_runtime_gives(bundle: Path) -> None:
+    from optimum.onnxruntime import ORTModelForSequenceClassification
+
+    texts = tiny_texts(30)
+    model = ORTModelForSequenceClassification.from_pretrained(
+        bundle, subfolder="onnx", file_name="model_quantized.onnx"
+    )
+    tokenizer = load_tokenizer(bundle)
+    theirs = []
+    for text in texts:
+        with torch.inference_mode():
+            logits = model(**tokenizer(text, return_tensors="pt")).logits
+        theirs.append(model.config.id2label[int(logits.argmax())])
+    ours = [prediction.label for prediction in Classifier.load(bundle).predict(texts)]
+    assert ours == theirs
+
+
+def test_graphs_load_in_onnxruntime_1_21(bundle: Path) -> None:
+    for file in (bundle / "onnx").iterdir():
+        model = onnx.load(file)
+        assert model.ir_version <= 9
+        assert {(o.domain, o.version <= 20) for o in model.opset_import} == {("", True)}
+
+
+def test_int8_graph_has_no_fp32_products_but_those_of_activations(bundle: Path) -> None:
+    model = onnx.load(bundle / "onnx" / "model_quantized.onnx")
+    constants = {tensor.name for tensor in model.graph.initializer}
+    assert not [n for n in model.graph.node if n.op_type == "MatMul" and set(n.input) & constants]
+    details = json.loads((bundle / "export.json").read_text())
+    assert len(details["int8_products"]) == 12
+    assert len(details["int8_tables"]) == 3
+
+
+def test_fp32_bundle_answers_as_pytorch_does(student: Path, tmp_path: Path) -> None:
+    result = export_student(student, tmp_path / "fp32", config=ExportConfig(int8=False), corpus=None)
+    assert result.bundle.manifest.precision is Precision.FP32
+    assert result.bundle.manifest.model_file == "onnx/model.onnx"
+    assert result.quality is None
+
+
+def test_max_length_is_what_the_student_was_trained_with(student: Path, tmp_path: Path) -> None:
+    trained = tmp_path / "student"
+    write_student(trained, tiny_classifier("bert"))
+    (trained / "run.json").write_text(json.dumps({"config": {"max_length": 24}}))
+    result = export_student(trained, tmp_path / "bundle", config=ExportConfig(), corpus=None)
+    assert result.bundle.manifest.max_length == 24
+
+
+def test_max_length_beyond_the_positions_is_refused(student: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="48 positions"):
+        export_student(student, tmp_path / "b", config=ExportConfig(max_length=49), corpus=None)
+
+
+def test_export_fp32_writes_a_graph_that_answers_as_pytorch_does(student: Path, tmp_path: Path) -> None:
+    import onnxruntime
+
+    file = tmp_path / "sub" / "teacher.onnx"
+    export_fp32(student, file)
+    model = TorchModel(student, threads=1, max_length=48)
+    encoded = model.encode(["bada kofo", "mili"])
+    feed = {name: tensor.numpy() for name, tensor in encoded.items()}
+    (found,) = onnxruntime.InferenceSession(file).run(["logits"], feed)
+    np.testing.assert_allclose(found, model.run(encoded), atol=1e-5)
+
+
+def test_folder_that_is_missing_is_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"not a model folder .*mkd distill"):
+        export_student(tmp_path / "nothing", tmp_path / "b", config=ExportConfig(), corpus=None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_model_without_classification_head_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "headless"
+    tiny_classifier("bert").base_model.save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    with pytest.raises(ModelError, match="no trained classification head"):
+        export_student(folder, tmp_path / "b", config=ExportConfig(), corpus=None)
+
+
+def test_labels_that_the_student_has_not_got_are_refused(student: Path, tmp_path: Path) -> None:
+    data = tmp_path / "test.tsv"
+    data.write_text("text\tlabel\nbada\tunheard-of\n")
+    with pytest.raises(DataError, match="unheard-of"):
+        export_student(student, tmp_path / "b", config=ExportConfig(), corpus=open_corpus(data))
+    assert not (tmp_path / "b").exists()
+
+
+def test_output_that_holds_something_needs_overwrite(student: Path, tmp_path: Path) -> None:
+    (tmp_path / "kept").write_text("mine")
+    with pytest.raises(OutputError, match="--overwrite"):
+        export_student(student, tmp_path, config=ExportConfig(), corpus=None)
+    assert (tmp_path / "kept").read_text() == "mine"
+
+
+def test_full_disk_is_one_clear_line_and_leaves_the_old_bundle(student: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    (folder / "old").write_text("old")
+    code = (
+        "import resource, sys\n"
+        "from mixkd.cli import main\n"
+        "import onnx, torch, optimum.exporters.onnx\n"
+        "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "import mixkd.export.files as files\n"
+        "whole = files.write_graphs\n"
+        "def limited(*args, **options):\n"
+        "    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
+        "    whole(*args, **options)\n"
+        "import mixkd.export.export as stage; stage.write_graphs = limited\n"
+        f"sys.argv = ['mkd', 'export', {str(student)!r}, '--output', {str(folder)!r}, '--overwrite']\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "no space left" in done.stderr.strip().splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+    assert [path.name for path in folder.iterdir()] == ["old"]
+
+
+def test_budget_without_data_is_refused(student: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--data"):
+        export_student(student, tmp_path / "b", config=ExportConfig(max_drop=0.5), corpus=None)
