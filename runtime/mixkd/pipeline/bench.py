@@ -24,7 +24,7 @@ from mixkd.texts import Corpus
 TORCH_FACTORY = "mixkd.export.reference:TorchModel"
 
 
-def bench_bundle(  # noqa: PLR0913 - every choice of the command meets here, by name
+def bench_bundle(
     bundle: Path,
     *,
     teacher: Path | None,

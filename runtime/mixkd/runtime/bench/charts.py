@@ -7,7 +7,7 @@ import numpy as np
 from mixkd.runtime.bench import svg
 from mixkd.runtime.bench.report import Latency, Memory, Report, Row
 from mixkd.runtime.bench.svg import Scale, even_scale, log_scale
-from mixkd.runtime.bench.table import megabytes, milliseconds, times
+from mixkd.runtime.bench.table import megabytes, times
 from mixkd.runtime.bench.variants import Kind
 
 WIDTH = 440
@@ -22,15 +22,12 @@ def colour(row: Row, rows: Sequence[Row]) -> str:
     return f"c-{row.label}" if row.label in kinds else f"c-other{list(rows).index(row) % 3}"
 
 
-def pareto(
-    rows: Sequence[Row], value: Callable[[Row], float], write: Callable[[float], str], what: str
-) -> str:
+def pareto(rows: Sequence[Row], value: Callable[[Row], float], what: str) -> str:
     """The main metric against a cost on a logarithmic axis; the line joins what nothing beats on both.
 
     Args:
         rows: Rows that have the metric and the cost.
         value: A row's cost.
-        write: The cost on the axis.
         what: The axis' name with its unit.
     """
     height = 270
@@ -38,7 +35,7 @@ def pareto(
     bounds = [100 * edge for score in scores.values() if score for edge in (score.low, score.high)]
     x = log_scale([value(row) for row in rows], _LEFT, WIDTH - _RIGHT, margin=1.6)
     y = even_scale(bounds, height - _BOTTOM, _TOP, least=2)
-    parts = [*_grid_y(y, lambda v: f"{v:.4g} %"), *_axis_x(x, height, write, what)]
+    parts = [*_grid_y(y, lambda v: f"{v:.4g} %"), *_axis_x(x, height, _plain, what)]
     points = {row.label: (x(value(row)), y(100 * a.value)) for row in rows if (a := scores[row.label])}
     parts.append(svg.path(_front(list(points.values())), class_="front"))
     for row in rows:
@@ -61,7 +58,7 @@ def distribution(rows: Sequence[Row]) -> str:
     # One hiccup must not squeeze everything else into a corner: the axis ends at the 99.5th percentile.
     ends = [float(np.quantile(ms, q)) for _, ms in timed for q in (0.0, 0.995)]
     x = log_scale(ends, _LABEL_ROOM, WIDTH - _RIGHT, margin=1.12)
-    parts = _axis_x(x, height, milliseconds, "latency, ms")
+    parts = _axis_x(x, height, _plain, "latency, ms")
     edges = np.geomspace(x.low, x.high, 72)
     for number, (row, samples) in enumerate(timed):
         base = _TOP + 10 + (number + 1) * edge
@@ -85,7 +82,7 @@ def memory_bars(rows: Sequence[Row]) -> str:
     height = len(measured) * edge + _TOP + _BOTTOM
     peaks = [memory.peak_rss_bytes or 0 for _, memory in measured]
     x = Scale(0, max(peaks) / 1e6 * 1.16, _LABEL_ROOM, WIDTH - _RIGHT)
-    parts = _axis_x(x, height, lambda v: f"{v:g}", "resident memory, MB")
+    parts = _axis_x(x, height, _plain, "resident memory, MB")
     for number, (row, memory) in enumerate(measured):
         top = _TOP + number * edge + 6
         parts.append(svg.text(row.label, _LABEL_ROOM - 8, top + 15, class_="label end"))
@@ -100,9 +97,9 @@ def length_curve(rows: Sequence[Row]) -> str:
     lengths = sorted({point.tokens for _, curve in timed for point in curve})
     x = log_scale([float(length) for length in lengths], _LEFT, WIDTH - _RIGHT - 8, margin=1.08)
     y = log_scale([p.p50_ms for _, curve in timed for p in curve], height - _BOTTOM, _TOP)
-    parts = [*_grid_y(y, milliseconds)]
+    parts = [*_grid_y(y, _plain)]
     doubled = [length for length in lengths if length & (length - 1) == 0] or lengths
-    parts += _axis_x(x, height, lambda v: f"{v:.0f}", "tokens per text", ticks=[float(n) for n in doubled])
+    parts += _axis_x(x, height, _plain, "tokens per text", ticks=[float(n) for n in doubled])
     for row, curve in timed:
         name = colour(row, rows)
         points = [(x(point.tokens), y(point.p50_ms)) for point in curve]
@@ -118,7 +115,7 @@ def speed_up_steps(report: Report) -> str:
     edge = 34
     height = (len(steps) + 1) * edge + _TOP + _BOTTOM
     x = Scale(1, max(total.speed_up.value * 1.5, 2), _LABEL_ROOM, WIDTH - _RIGHT, log=True)
-    parts = _axis_x(x, height, times, "times faster than the teacher in PyTorch")
+    parts = _axis_x(x, height, _plain, "times faster than the teacher in PyTorch")
     reached = 1.0
     for number, step in enumerate([*steps, total]):
         start = 1.0 if step is total else reached
@@ -183,6 +180,10 @@ def _memory_bar(memory: Memory, x: Scale, top: float, name: str) -> list[str]:
             start = end
     parts.append(svg.text(megabytes(peak), x(peak / 1e6) + 6, top + 15, class_="label strong"))
     return parts
+
+
+def _plain(tick: float) -> str:
+    return f"{tick:g}"
 
 
 def _grid_y(y: Scale, write: Callable[[float], str]) -> list[str]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from html import escape
 from importlib.resources import files
 
-from mixkd.runtime.bench import charts
+from mixkd.runtime.bench import charts, tables
 from mixkd.runtime.bench.intervals import Interval
 from mixkd.runtime.bench.report import Report, Row
 from mixkd.runtime.bench.table import (
@@ -13,27 +13,31 @@ from mixkd.runtime.bench.table import (
     megabytes,
     milliseconds,
     percent,
-    three_figures,
     times,
 )
 from mixkd.runtime.bench.verdict import reach_verdict, verdict_sentence
 
 _MINUS = "\N{MINUS SIGN}"
+_UNBROKEN_HYPHEN = "\N{NON-BREAKING HYPHEN}"
 
 
 def render_page(report: Report) -> str:
     """Return `report.html`."""
+    headline = verdict_sentence(report).replace("-", _UNBROKEN_HYPHEN)
     body = "\n".join(
         [
             f'<p class="over">{escape(_overline(report))}</p>',
-            f"<h1>{escape(verdict_sentence(report))}</h1>",
+            f"<h1>{escape(headline)}</h1>",
             _figures(report),
             _notices(report),
             "<h2>Variants</h2>",
-            _table(report),
+            tables.main_table(report),
             _absent(report),
             "<h2>Trade-offs</h2>",
             _charts(report),
+            "<h2>Details</h2>",
+            tables.detail_table(report),
+            tables.length_table(report),
             "<h2>Method</h2>",
             f'<div class="method">{"".join(f"<p>{escape(text)}</p>" for text in report.method)}</div>',
             "<h2>Machine and data</h2>",
@@ -118,51 +122,6 @@ def _notices(report: Report) -> str:
     )
 
 
-_HEADINGS = (
-    "agreement",
-    "p50 ms",
-    "p90 ms",
-    "p99 ms",
-    "tokenize ms",
-    "CPU ms",
-    "peak memory",
-    "size",
-    "start ms",
-    "speed-up",
-    "evidence",
-)
-
-
-def _table(report: Report) -> str:
-    verdict = reach_verdict(report)
-    head = "".join(f"<th>{escape(name)}</th>" for name in ("variant", report.metric, *_HEADINGS))
-    body = "".join(
-        f"<tr{' class=best' if verdict and row is verdict.subject else ''}>{_cells(row, report.rows)}</tr>"
-        for row in report.rows
-    )
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-
-
-def _cells(row: Row, rows: Sequence[Row]) -> str:
-    latency, start, quality = row.latency, row.start, row.quality
-    texts = [
-        main_quality(row),
-        percent(quality.agreement.value) if quality.agreement else NOTHING,
-        milliseconds(latency.p50_ms.value if latency else None),
-        milliseconds(latency.p90_ms if latency else None),
-        milliseconds(latency.p99_ms if latency else None),
-        f"{latency.tokenize_p50_ms:.3f}" if latency else NOTHING,
-        milliseconds(latency.cpu_ms_per_text if latency else None),
-        megabytes(row.memory.peak_rss_bytes if row.memory else None),
-        megabytes(row.size_bytes),
-        f"{start.import_ms + start.load_ms + start.first_answer_ms:,.0f}" if start else NOTHING,
-        times(row.speed_up),
-        f"{row.evidence}, {row.target}",
-    ]
-    first = f'<td><i class="{charts.colour(row, rows)}"></i>{escape(row.label)}</td>'
-    return first + "".join(f"<td>{escape(text)}</td>" for text in texts)
-
-
 def _absent(report: Report) -> str:
     items = "".join(f"<li>{escape(a.label)} is absent: {escape(a.reason)}</li>" for a in report.absent)
     return f'<ul class="absent">{items}</ul>' if items else ""
@@ -180,7 +139,7 @@ def _charts(report: Report) -> str:
                 f"{report.metric.capitalize()} against latency",
                 "Up and to the left is better. The dashed line joins what nothing else beats; "
                 "whiskers are 95 % intervals.",
-                charts.pareto(both, _p50, milliseconds, "p50 latency, ms"),
+                charts.pareto(both, _p50, "p50 latency, ms"),
             )
         )
     if len(scored) > 1:
@@ -188,7 +147,7 @@ def _charts(report: Report) -> str:
             _chart(
                 f"{report.metric.capitalize()} against size",
                 "The size of the weight files.",
-                charts.pareto(scored, lambda row: row.size_bytes / 1e6, three_figures, "size, MB"),
+                charts.pareto(scored, lambda row: row.size_bytes / 1e6, "size, MB"),
             )
         )
     if timed:
