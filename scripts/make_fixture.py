@@ -1,4 +1,4 @@
-"""Make the tiny bundle that the runtime's tests answer from: a random 2-layer BERT, fp32 and int8.
+"""Make the tiny bundle that the runtime's tests answer from: a 2-layer BERT 16 wide, fp32 and int8.
 
 The tests run where torch is not installed, so the bundle is committed; run this again only when the bundle's
 format changes, and commit what it wrote.
@@ -17,8 +17,20 @@ from transformers import BertConfig, BertForSequenceClassification, BertTokenize
 from mixkd.runtime.bundle import FP32_FILE, INT8_FILE, Manifest, Precision, Task, seal_bundle
 
 FOLDER = Path(__file__).parent.parent / "tests" / "runtime" / "fixtures" / "bundle"
-LABELS = ("balance", "transfer", "weather", "alarm", "out_of_scope")
-WORDS = "the a my to is what of in please send pay show set tell me money account rain sun today wake up at"
+TEXTS = {
+    "balance": ("what is my balance", "show me the balance of my account", "tell me the money in my account"),
+    "transfer": ("send my money to the account", "pay the account of paris", "pay", "please send money"),
+    "weather": (
+        "what is the weather in paris today",
+        "is it going to rain",
+        "tell me of the rain",
+        "sun today",
+    ),
+    "alarm": ("wake me up at 7", "set the alarm", "please wake me", "set it to wake me up at 9"),
+    "out_of_scope": ("tell me what to put on", "", "hello", "is it 42", "the sun is up in my account"),
+}
+LABELS = tuple(TEXTS)
+STEPS = 150
 MAX_LENGTH = 32
 
 
@@ -63,7 +75,7 @@ def main() -> None:
 
 
 def write_student(folder: Path) -> None:
-    """Write a random student whose answers differ from text to text, and its tokenizer."""
+    """Write a student that has learnt `TEXTS` by heart, and its tokenizer."""
     torch.manual_seed(0)
     vocabulary = vocabulary_pieces()
     config = BertConfig(
@@ -73,13 +85,30 @@ def write_student(folder: Path) -> None:
         num_attention_heads=2,
         intermediate_size=32,
         max_position_embeddings=MAX_LENGTH,
-        initializer_range=0.5,
+        initializer_range=0.2,
         id2label=dict(enumerate(LABELS)),
         label2id={label: i for i, label in enumerate(LABELS)},
     )
-    BertForSequenceClassification(config).save_pretrained(folder)
+    folder.mkdir()
     (folder / "vocab.txt").write_text("\n".join(vocabulary), encoding="utf-8")
-    BertTokenizerFast(str(folder / "vocab.txt"), model_max_length=MAX_LENGTH).save_pretrained(folder)
+    tokenizer = BertTokenizerFast(str(folder / "vocab.txt"), model_max_length=MAX_LENGTH)
+    tokenizer.save_pretrained(folder)
+    student = BertForSequenceClassification(config)
+    learn(student, tokenizer)
+    student.save_pretrained(folder)
+
+
+def learn(student: BertForSequenceClassification, tokenizer: BertTokenizerFast) -> None:
+    """Fit the student to `TEXTS`."""
+    texts = [text for group in TEXTS.values() for text in group]
+    labels = torch.tensor([LABELS.index(label) for label, group in TEXTS.items() for _ in group])
+    batch = tokenizer(texts, padding=True, return_tensors="pt")
+    optimizer = torch.optim.AdamW(student.parameters(), lr=5e-3)
+    for _ in range(STEPS):
+        loss = student(**batch, labels=labels).loss
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
 
 
 def vocabulary_pieces() -> list[str]:
@@ -90,7 +119,9 @@ def vocabulary_pieces() -> list[str]:
         *characters,
         *(f"##{character}" for character in characters),
         *".,?!'",
-        *(word for word in WORDS.split() if len(word) > 1),
+        *sorted(
+            {word for group in TEXTS.values() for text in group for word in text.split()} - {*characters}
+        ),
     ]
 
 

@@ -185,6 +185,8 @@ def _parse(body: Any, path: Path) -> Manifest:
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BundleError(f"{path} is damaged ({error!r}): export the bundle again") from error
+    if manifest.task is Task.REGRESSION and len(manifest.labels) != 1:
+        raise BundleError(f"{path} is a regression with {len(manifest.labels)} outputs: one output is read")
     absent = {manifest.model_file, TOKENIZER_FILE, TOKENIZER_CONFIG_FILE} - set(manifest.files)
     if absent:
         raise BundleError(f"{path} is damaged: it doesn't list {min(absent)}; export the bundle again")

@@ -69,7 +69,7 @@ class Classifier:
         self._open_session()
 
     @classmethod
-    def load(  # noqa: PLR0913 - options, all by name
+    def load(
         cls,
         bundle: str | Path,
         *,

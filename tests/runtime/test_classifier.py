@@ -1,0 +1,276 @@
+import asyncio
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import mixkd.runtime
+from mixkd.runtime import BundleError, Classifier, ConfigError, InputError, Prediction, Preset, Task
+from tests.runtime.conftest import MakeBundle
+
+# The answers of the committed bundle; a change says that the runtime or onnxruntime now answers differently.
+GOLDEN = [
+    ("send my money to the account", "transfer", 0.9896),
+    ("what is the weather in paris today", "weather", 0.9871),
+    ("is it going to rain, or will the sun shine? tell me what to put on", "weather", 0.9658),
+    ("wake me up at 7", "alarm", 0.9919),
+    ("", "out_of_scope", 0.9918),
+]
+
+
+@pytest.mark.parametrize(("text", "label", "score"), GOLDEN)
+def test_predict_gives_the_golden_answer(classifier: Classifier, text: str, label: str, score: float) -> None:
+    prediction = classifier.predict(text)
+    assert prediction.label == label
+    assert prediction.score == pytest.approx(score, abs=0.002)
+
+
+def test_predict_gives_one_prediction_for_a_text_or_pair_and_a_list_for_a_list(
+    classifier: Classifier,
+) -> None:
+    assert isinstance(classifier.predict("pay"), Prediction)
+    assert isinstance(classifier.predict(("pay", "the account")), Prediction)
+    assert classifier.predict([]) == []
+    assert classifier.predict(["pay"]) == [classifier.predict("pay")]
+    assert len(classifier.predict(["pay", ("pay", "the account")])) == 2
+
+
+def test_predict_reads_both_texts_of_a_pair(classifier: Classifier) -> None:
+    answers = {classifier.predict(("pay", second)).score for second in ("rain", "the account", "at 7")}
+    assert len(answers) == 3
+
+
+def test_predict_keeps_the_order_of_a_list_of_mixed_lengths(classifier: Classifier, texts: list[str]) -> None:
+    alone = [classifier.predict(text) for text in texts]
+    together = classifier.predict(texts * 40)
+    for one, many in zip(alone * 40, together, strict=True):
+        assert many.score == pytest.approx(one.score, abs=0.01)  # int8 scales over the batch
+
+
+def test_predict_proba_is_a_distribution_that_predict_agrees_with(
+    classifier: Classifier, texts: list[str]
+) -> None:
+    shares = classifier.predict_proba(texts)
+    assert shares.shape == (len(texts), len(classifier.labels))
+    np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-5)
+    one = classifier.predict_proba(texts[0])
+    assert one.shape == (len(classifier.labels),)
+    best = classifier.predict(texts[0])
+    assert best.label == classifier.labels[one.argmax()]
+    assert best.score == pytest.approx(float(one.max()))
+    assert classifier.predict_proba([]).shape == (0, len(classifier.labels))
+
+
+def test_top_k_gives_the_best_labels_in_order(classifier: Classifier) -> None:
+    answer = classifier.predict("pay", top_k=3)
+    shares = classifier.predict_proba("pay")
+    order = np.argsort(-shares)[:3]
+    assert [name for name, _ in answer.top] == [classifier.labels[i] for i in order]
+    assert [share for _, share in answer.top] == pytest.approx([float(shares[i]) for i in order])
+    assert len(classifier.predict("pay", top_k=99).top) == len(classifier.labels)
+
+
+def test_predict_says_that_a_text_was_truncated_only_when_it_was(classifier: Classifier) -> None:
+    room = classifier.manifest.max_length - 2
+    assert not classifier.predict("a " * room).truncated
+    assert classifier.predict("a " * (room + 1)).truncated
+    assert [answer.truncated for answer in classifier.predict(["a", "a " * 99, "b"])] == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " \t\r\n",
+        "\x00\x01\x1b[31m\x7f\u200b\ufeff",
+        "\ud800",
+        "pay \udfff now",
+        "\U0001f600\U0001f468\u200d\U0001f469\u200d\U0001f467",
+        "\u0627\u062f\u0641\u0639 \u05e9\u05dc\u05dd",
+        "\u202epay\u202c",
+        "e\u0301" * 500,
+        "x" * 1_000_000,
+        "pay " * 250_000,
+    ],
+    ids=lambda text: ascii(text[:12]),
+)
+def test_predict_answers_any_str(classifier: Classifier, text: str) -> None:
+    for answer in (classifier.predict(text), classifier.predict((text, text)), classifier.predict([text])[0]):
+        assert answer.label in classifier.labels
+        assert 0 < answer.score <= 1
+
+
+def test_predict_reads_a_lone_surrogate_as_the_replacement_character(classifier: Classifier) -> None:
+    assert classifier.predict("pay \ud800 now") == classifier.predict("pay \ufffd now")
+    assert classifier.predict("pay \ud83d\ude00") == classifier.predict("pay \U0001f600")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        (None, "NoneType"),
+        (b"pay", "bytes"),
+        (3, "int"),
+        ({"text": "pay"}, "dict"),
+        (np.array(["pay"]), "ndarray"),
+        (["pay", 3.5], "float"),
+        ([["pay", "now"]], "list"),
+        (("pay",), "(str)"),
+        (("pay", None), "(str, NoneType)"),
+        (("pay", "now", "then"), "(str, str, str)"),
+    ],
+)
+def test_predict_refuses_a_wrong_type_by_name(classifier: Classifier, wrong: Any, named: str) -> None:
+    for ask in (classifier.predict, classifier.predict_proba):
+        with pytest.raises(InputError, match=r"str") as caught:
+            ask(wrong)
+        assert named in str(caught.value)
+        assert isinstance(caught.value, TypeError)
+
+
+def test_threshold_abstains_below_it(bundle: Path) -> None:
+    sure = Classifier.load(bundle, threads=1, threshold=0.0).predict("pay")
+    unsure = Classifier.load(bundle, threads=1, threshold=1.0, abstain_label="ask a person").predict("pay")
+    assert not sure.abstained
+    assert unsure.abstained
+    assert unsure.label == "ask a person"
+    assert unsure.score == sure.score
+
+
+def test_threshold_is_the_bundles_own_unless_given(make_bundle: MakeBundle) -> None:
+    folder = make_bundle(threshold=1.0, abstain_label="oos")
+    assert Classifier.load(folder, threads=1).predict("pay").label == "oos"
+    assert not Classifier.load(folder, threads=1, threshold=0.0).predict("pay").abstained
+
+
+def test_multi_label_gives_every_label_above_the_threshold(make_bundle: MakeBundle) -> None:
+    folder = make_bundle(task=Task.MULTI_LABEL)
+    shares = Classifier.load(folder, threads=1).predict_proba("pay")
+    least = float(np.sort(shares)[-2])
+    classifier = Classifier.load(folder, threads=1, threshold=least)
+    answer = classifier.predict("pay")
+    assert answer.labels == tuple(classifier.labels[i] for i in np.argsort(-shares)[:2])
+    assert answer.label == answer.labels[0]
+    nothing = Classifier.load(folder, threads=1, threshold=1.0, abstain_label="none").predict("pay")
+    assert (nothing.label, nothing.labels, nothing.abstained) == ("none", (), True)
+
+
+def test_regression_is_refused_when_it_has_more_than_one_output(make_bundle: MakeBundle) -> None:
+    with pytest.raises(BundleError, match="one output"):
+        make_bundle(task=Task.REGRESSION)
+
+
+def test_stream_reads_one_window_ahead_and_keeps_the_order(classifier: Classifier, texts: list[str]) -> None:
+    pulled = 0
+
+    def source() -> Iterator[str]:
+        nonlocal pulled
+        while True:
+            yield texts[pulled % len(texts)]
+            pulled += 1
+
+    answers = classifier.stream(source(), window=5)
+    first = [next(answers) for _ in range(12)]
+    assert pulled < 15
+    for i, answer in enumerate(first):
+        assert answer.score == pytest.approx(classifier.predict(texts[i % len(texts)]).score, abs=0.01)
+
+
+def test_predict_gives_the_same_answers_from_1_and_from_32_threads(
+    classifier: Classifier, texts: list[str]
+) -> None:
+    one = [classifier.predict(text) for text in texts * 30]
+    with ThreadPoolExecutor(32) as pool:
+        assert list(pool.map(classifier.predict, texts * 30)) == one
+
+
+def test_predict_async_answers_as_predict_does(classifier: Classifier, texts: list[str]) -> None:
+    async def ask() -> list[Prediction]:
+        return await asyncio.gather(*(classifier.predict_async(text) for text in texts))
+
+    assert asyncio.run(ask()) == [classifier.predict(text) for text in texts]
+    assert asyncio.run(classifier.predict_async(texts, top_k=2)) == classifier.predict(texts, top_k=2)
+
+
+def test_classifier_survives_a_pickle_with_its_options(bundle: Path) -> None:
+    original = Classifier.load(bundle, threads=1, threshold=1.0, abstain_label="oos", preset="low-memory")
+    copy = pickle.loads(pickle.dumps(original))
+    assert copy.predict("pay", top_k=2) == original.predict("pay", top_k=2)
+    assert copy.predict("pay").label == "oos"
+
+
+def test_classifier_answers_in_a_spawned_process(classifier: Classifier, texts: list[str]) -> None:
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        assert list(pool.map(classifier.predict, texts)) == [classifier.predict(text) for text in texts]
+
+
+FORK = """
+import os, signal, sys
+from mixkd.runtime import Classifier
+classifier = Classifier.load(sys.argv[1], threads=int(sys.argv[2]))
+texts = ["pay", "wake me up at 7", "is it going to rain?"] * 50
+mine = classifier.predict(texts)
+child = os.fork()
+if child == 0:
+    signal.alarm(60)  # a hang ends here
+    if sys.argv[3] == "asks":
+        assert classifier.predict(texts) == mine
+    sys.exit(0)  # the way out runs destructors, which hang where a session's threads are gone
+_, status = os.waitpid(child, 0)
+assert classifier.predict(texts) == mine
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.parametrize("threads", ["1", "2", "4"])
+@pytest.mark.parametrize("child", ["asks", "only exits"])
+def test_classifier_answers_in_a_forked_child(bundle: Path, threads: str, child: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FORK, bundle, threads, child], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("preset", list(Preset))
+def test_presets_give_the_same_answers(
+    bundle: Path, classifier: Classifier, texts: list[str], preset: Preset
+) -> None:
+    other = Classifier.load(bundle, preset=preset)
+    for text in texts:
+        assert other.predict(text).score == pytest.approx(classifier.predict(text).score, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"threads": 0}, "threads is 0"),
+        ({"threads": True}, "threads is True"),
+        ({"threshold": 1.5}, "threshold is 1.5"),
+        ({"threshold": float("nan")}, "threshold is nan"),
+        ({"preset": "fast"}, "no preset 'fast'"),
+    ],
+)
+def test_load_refuses_an_impossible_option(bundle: Path, option: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Classifier.load(bundle, **option)
+
+
+def test_repr_of_a_prediction_shows_what_it_says() -> None:
+    assert repr(Prediction("transfer", 0.98)) == "Prediction(label='transfer', score=0.98)"
+    assert "truncated=True" in repr(Prediction("transfer", 0.98, truncated=True))
+
+
+def test_public_names_are_those_that_are_exported() -> None:
+    for name in mixkd.runtime.__all__:
+        assert getattr(mixkd.runtime, name).__name__ == name
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        mixkd.runtime.Nothing  # noqa: B018 - the access is what is tested
