@@ -18,6 +18,7 @@ from mixkd.runtime.bench.environment import read_environment
 from mixkd.runtime.bench.noise import compare_readings, read_counters
 from mixkd.runtime.bench.plan import Plan
 from mixkd.runtime.bench.processes import WorkerProcess
+from mixkd.runtime.bench.quality import truth
 from mixkd.runtime.bench.raw import Raw
 from mixkd.runtime.bench.report import METHOD, Absent, Report
 from mixkd.runtime.bench.sampling import Sample
@@ -41,9 +42,11 @@ def measure(plan: Plan, *, progress: Progress = no_progress) -> Report:
     A variant that doesn't load becomes absent, with the reason; one that fails later ends the measurement.
 
     Raises:
+        DataError: If the data has a label that the bundle hasn't.
         MeasureError: If no variant can be measured.
     """
     check_names(list(plan.variants))
+    target = truth(plan.sample.labels, plan.labels, plan.task)  # refuses foreign labels before any work
     environment = read_environment()
     with ExitStack() as stack:
         workers, raws, failed = _start(plan, stack, progress)
@@ -54,7 +57,7 @@ def measure(plan: Plan, *, progress: Progress = no_progress) -> Report:
         _judge_all(workers, raws, plan.sample, progress)
     for raw in raws:
         raw.logits = _in_order(raw, plan.labels)
-    rows, steps = summarize(raws, plan)
+    rows, steps = summarize(raws, plan, target)
     return Report(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         title=plan.title,

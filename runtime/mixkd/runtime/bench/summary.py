@@ -13,7 +13,7 @@ from mixkd.runtime.bench.intervals import (
     quantile,
 )
 from mixkd.runtime.bench.plan import Plan
-from mixkd.runtime.bench.quality import Quality, judge, truth
+from mixkd.runtime.bench.quality import Quality, judge
 from mixkd.runtime.bench.raw import Raw
 from mixkd.runtime.bench.report import Bucket, CurvePoint, Latency, Memory, Row, Samples, Start, Step
 from mixkd.runtime.bench.sampling import length_buckets
@@ -36,14 +36,14 @@ def reference_of(raws: Sequence[Raw]) -> Raw:
     return min(raws, key=lambda raw: order.get(raw.variant.name, len(order)))
 
 
-def summarize(raws: Sequence[Raw], plan: Plan) -> tuple[tuple[Row, ...], tuple[Step, ...]]:
+def summarize(raws: Sequence[Raw], plan: Plan, target: Floats) -> tuple[tuple[Row, ...], tuple[Step, ...]]:
     """Return the report's rows and the factors of the speed-up.
 
     Args:
         raws: One per measured variant; logits in the order of the plan's labels.
         plan: The texts they answered, and how the bootstrap draws.
+        target: (N, C), what is right.
     """
-    target = truth(plan.sample.labels, plan.labels, plan.task)
     reference = reference_of(raws)
     rows = tuple(_row(raw, reference, target, plan) for raw in raws)
     by_name = {raw.variant.name: raw for raw in raws}

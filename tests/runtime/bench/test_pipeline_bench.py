@@ -1,0 +1,158 @@
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from mixkd.errors import DataError, OutputError
+from mixkd.pipeline.bench import bench_bundle
+from mixkd.runtime import open_bundle
+from mixkd.runtime.bench.config import BenchConfig
+from mixkd.runtime.bench.reading import read_report
+from mixkd.runtime.bundle import seal_bundle
+from mixkd.texts import Corpus, open_corpus
+
+QUICK = BenchConfig(samples=16, block=8, curve_samples=0, resamples=100)
+NEEDS_TORCH = "the teacher in PyTorch needs the compress extra"
+
+
+@pytest.fixture
+def copied(bundle: Path, tmp_path: Path) -> Path:
+    """A bundle without its fp32 file, so that the student has to be found."""
+    folder = tmp_path / "made" / "bundle"
+    shutil.copytree(bundle, folder)
+    manifest = open_bundle(folder).manifest
+    (folder / "onnx" / "model.onnx").unlink()
+    seal_bundle(folder, manifest)
+    return folder
+
+
+@pytest.fixture
+def model_folder(bundle: Path, tmp_path: Path) -> Path:
+    """A random BERT with the bundle's tokenizer and labels, in the opposite order."""
+    pytest.importorskip("torch", reason=NEEDS_TORCH)
+    from transformers import BertConfig, BertForSequenceClassification
+
+    folder = tmp_path / "made" / "student"
+    labels = reversed(open_bundle(bundle).manifest.labels)
+    config = BertConfig(
+        vocab_size=200,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=64,
+        id2label=dict(enumerate(labels)),
+    )
+    BertForSequenceClassification(config).save_pretrained(folder)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(bundle / name, folder / name)
+    return folder
+
+
+def bench(
+    folder: Path, corpus: Corpus, *, teacher: Path | None = None, output: Path | None = None
+) -> dict[str, str | None]:
+    """Return every variant's name with None, or the reason for its absence."""
+    report = bench_bundle(folder, corpus=corpus, config=QUICK, teacher=teacher, student=None, output=output)
+    return {row.label: None for row in report.rows} | {a.label: a.reason for a in report.absent}
+
+
+def test_bundle_alone_is_measured_and_the_rest_absent(copied: Path, corpus: Corpus) -> None:
+    found = bench(copied, corpus)
+    assert found["student-int8"] is None
+    assert "--teacher" in str(found["teacher-torch"])
+    assert "--student" in str(found["student-fp32"])
+
+
+def test_fp32_file_of_the_bundle_is_the_fp32_student(bundle: Path, corpus: Corpus) -> None:
+    assert bench(bundle, corpus)["student-fp32"] is None
+
+
+@pytest.mark.slow
+def test_four_variants_of_a_bundle_with_teacher_and_recorded_student(
+    copied: Path, model_folder: Path, corpus: Corpus, tmp_path: Path
+) -> None:
+    digest = sha256((model_folder / "model.safetensors").read_bytes()).hexdigest()
+    provenance = {"student": "../student", "student_sha256": digest}
+    seal_bundle(copied, replace(open_bundle(copied).manifest, provenance=provenance))
+    found = bench(copied, corpus, teacher=model_folder, output=tmp_path / "report")
+    assert list(found.items()) == [
+        ("teacher-torch", None),
+        ("teacher-onnx", None),
+        ("student-fp32", None),
+        ("student-int8", None),
+    ]
+    report = read_report(tmp_path / "report" / "report.json")
+    assert [step.name for step in report.steps] == ["runtime", "architecture", "precision", "total"]
+    # The same weights in PyTorch and in ONNX answer alike, whatever the order of their labels.
+    for label in ("teacher-onnx", "student-fp32"):
+        row = report.row(label)
+        assert row is not None
+        assert row.quality.agreement is not None
+        assert row.quality.agreement.value == 1
+        assert row.quality.kl_nats is not None
+        assert row.quality.kl_nats.value < 1e-6
+    assert {path.name for path in (tmp_path / "report").iterdir()} == {
+        "report.json",
+        "report.html",
+        "report.md",
+    }
+
+
+def test_student_that_changed_since_the_export_is_absent(
+    copied: Path, model_folder: Path, corpus: Corpus
+) -> None:
+    provenance = {"student": "../student", "student_sha256": "0" * 64}
+    seal_bundle(copied, replace(open_bundle(copied).manifest, provenance=provenance))
+    assert "not the student this bundle was made of" in str(bench(copied, corpus)["student-fp32"])
+
+
+def test_teacher_with_other_labels_is_absent_with_the_label(
+    copied: Path, model_folder: Path, corpus: Corpus
+) -> None:
+    config = json.loads((model_folder / "config.json").read_text(encoding="utf-8"))
+    config["id2label"]["0"] = "elsewhere"
+    (model_folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    found = bench(copied, corpus, teacher=model_folder)
+    assert "different labels" in str(found["teacher-torch"])
+
+
+def test_unknown_label_in_the_data_ends_it_and_writes_nothing(copied: Path, tmp_path: Path) -> None:
+    data = tmp_path / "test.tsv"
+    data.write_text("text\tlabel\nhello\tnowhere\n", encoding="utf-8")
+    with pytest.raises(DataError, match="'nowhere'"):
+        bench(copied, open_corpus(data), output=tmp_path / "report")
+    assert not (tmp_path / "report").exists()
+
+
+def test_occupied_output_is_refused_before_anything_runs(
+    copied: Path, corpus: Corpus, tmp_path: Path
+) -> None:
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / "mine.txt").write_text("keep", encoding="utf-8")
+    with pytest.raises(OutputError, match="--overwrite"):
+        bench(copied, corpus, output=tmp_path / "report")
+
+
+def test_command_prints_table_and_path_and_shows_no_progress_on_stdout(
+    bundle: Path, rows: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "test.tsv").write_text("text\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    command = ["bench", str(bundle), "--data", str(tmp_path), "--output", str(tmp_path / "report"), "--quick"]
+    done = subprocess.run(
+        [sys.executable, "-m", "mixkd.cli", *command],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "CI": ""},
+    )
+    lines = done.stdout.splitlines()
+    assert lines[-1] == f"report: {tmp_path / 'report' / 'report.html'}"
+    assert any(line.startswith("student-int8") for line in lines)
+    assert "teacher-torch is absent" in done.stderr

@@ -1,0 +1,64 @@
+import numpy as np
+import pytest
+
+from mixkd.errors import DataError
+from mixkd.runtime.bench.intervals import Resampling, wilson
+from mixkd.runtime.bench.quality import divergence, judge, truth
+from mixkd.runtime.bundle import Task
+
+NAMES = ("yes", "no", "maybe")
+DRAWS = Resampling(100, 5)
+
+
+def test_truth_puts_each_label_in_its_place() -> None:
+    assert truth(["no", "yes"], NAMES, Task.SINGLE_LABEL).tolist() == [[0, 1, 0], [1, 0, 0]]
+    assert truth([("no", "maybe"), ()], NAMES, Task.MULTI_LABEL).tolist() == [[0, 1, 1], [0, 0, 0]]
+    assert truth(["2.5"], ("score",), Task.REGRESSION).tolist() == [[2.5]]
+    assert truth([{"yes": 0.2, "no": 0.8}], NAMES, Task.SINGLE_LABEL).tolist() == [[0, 1, 0]]
+
+
+def test_label_that_the_bundle_lacks_is_named() -> None:
+    with pytest.raises(DataError, match="'perhaps'"):
+        truth(["yes", "perhaps"], NAMES, Task.SINGLE_LABEL)
+
+
+def test_single_label_quality_against_counting_by_hand() -> None:
+    logits = np.array([[3.0, 1, 0], [0, 2, 1], [0, 0, 4], [5, 0, 0]])
+    teacher = np.array([[2.0, 1, 0], [0, 2, 1], [9, 0, 4], [5, 0, 0]])
+    quality = judge(
+        logits,
+        truth(["yes", "no", "yes", None], NAMES, Task.SINGLE_LABEL),
+        teacher,
+        task=Task.SINGLE_LABEL,
+        resampling=DRAWS,
+    )
+    assert (quality.rows, quality.labelled_rows) == (4, 3)
+    assert quality.headline == wilson(2, 3)
+    assert quality.agreement == wilson(3, 4)
+
+
+def test_divergence_is_the_textbook_sum() -> None:
+    rng = np.random.default_rng(6)
+    p_logits, q_logits = rng.normal(size=(2, 5, 3))
+    p = np.exp(p_logits) / np.exp(p_logits).sum(axis=1, keepdims=True)
+    q = np.exp(q_logits) / np.exp(q_logits).sum(axis=1, keepdims=True)
+    assert divergence(p_logits, q_logits, Task.SINGLE_LABEL) == pytest.approx((p * np.log(p / q)).sum(axis=1))
+    p, q = 1 / (1 + np.exp(-p_logits)), 1 / (1 + np.exp(-q_logits))
+    binary = (p * np.log(p / q) + (1 - p) * np.log((1 - p) / (1 - q))).sum(axis=1)
+    assert divergence(p_logits, q_logits, Task.MULTI_LABEL) == pytest.approx(binary)
+
+
+def test_regression_has_a_correlation_and_no_agreement() -> None:
+    values = np.linspace(0, 1, 20)[:, None]
+    quality = judge(2 * values + 1, values, values, task=Task.REGRESSION, resampling=DRAWS)
+    assert quality.headline is not None
+    assert quality.headline.value == pytest.approx(1)
+    assert quality.agreement is None
+
+
+def test_unlabelled_rows_leave_agreement_alone() -> None:
+    logits = np.eye(3)
+    target = truth([None, None, None], NAMES, Task.SINGLE_LABEL)
+    quality = judge(logits, target, logits, task=Task.SINGLE_LABEL, resampling=DRAWS)
+    assert quality.headline is None
+    assert quality.agreement == wilson(3, 3)

@@ -1,0 +1,153 @@
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import fields, is_dataclass, replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from mixkd.errors import MeasureError
+from mixkd.runtime.bench import environment, noise, quality
+from mixkd.runtime.bench import report as report_module
+from mixkd.runtime.bench.intervals import wilson
+from mixkd.runtime.bench.page import render_page
+from mixkd.runtime.bench.reading import read_report
+from mixkd.runtime.bench.report import SCHEMA_VERSION, Report
+from mixkd.runtime.bench.table import render_table
+from mixkd.runtime.bench.verdict import reach_verdict, verdict_sentence
+from mixkd.runtime.bench.writing import write_report
+
+BROWSER = next((b for b in ("chromium", "chromium-browser", "google-chrome") if shutil.which(b)), None)
+
+
+def test_report_reads_back_as_it_was_written(report: Report, tmp_path: Path) -> None:
+    write_report(report, tmp_path)
+    assert read_report(tmp_path / "report.json") == report
+
+
+def test_json_names_its_schema_and_keeps_every_sample(report: Report) -> None:
+    body = json.loads(report.to_json())
+    assert body["schema_version"] == SCHEMA_VERSION
+    assert all(len(row["samples"]["total_ns"]) == 64 for row in body["rows"])
+
+
+def test_every_field_of_the_schema_is_documented() -> None:
+    modules = (report_module, environment, noise, quality)
+    values = [value for module in modules for value in vars(module).values()]
+    classes = {value for value in values if isinstance(value, type) and is_dataclass(value)}
+    for cls in classes:
+        documented = cls.__doc__ or ""
+        named = [f.name for f in fields(cls) if f"{f.name}:" in documented or f"`{f.name}`" in documented]
+        if "Attributes:" in documented:
+            assert named == [f.name for f in fields(cls)], cls.__name__
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("{", "not a report"), ("[]", "schema version None"), ('{"schema_version": 1}', "damaged")],
+)
+def test_damaged_report_gets_one_clear_line(text: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(MeasureError, match=said):
+        read_report(path)
+
+
+def test_page_loads_nothing_and_escapes_everything(report: Report) -> None:
+    hostile = '<script>alert("x")</script><img src=http://elsewhere>'
+    rows = (replace(report.rows[0], label=hostile), *report.rows[1:])
+    absent = (replace(report.absent[0], reason=hostile),)
+    page = render_page(replace(report, title=hostile, rows=rows, absent=absent))
+    tags = _Tags()
+    tags.feed(page)
+    assert tags.names.isdisjoint({"script", "img", "link", "iframe", "object", "embed", "base"})
+    assert tags.attributes.isdisjoint({"src", "href", "onload", "style"})
+    assert "@import" not in page
+    assert "url(" not in page
+
+
+def test_page_is_well_formed_and_shows_every_row(report: Report) -> None:
+    page = render_page(report)
+    tags = _Tags()
+    tags.feed(page)
+    assert not tags.open
+    for row in report.rows:
+        assert f"</i>{row.label}</td>" in page
+    assert page.index("<h1>") < page.index("<table>") < page.index("Method")
+    assert page.count("<svg") == 6
+
+
+def test_verdict_gives_the_four_figures(report: Report) -> None:
+    verdict = reach_verdict(report)
+    assert verdict is not None
+    assert verdict.subject.label == "student-int8"
+    assert verdict.reference.label == "teacher-torch"
+    assert verdict.faster == verdict.subject.speed_up
+    assert verdict.smaller == pytest.approx(1000 / verdict.subject.size_bytes)
+
+
+def test_verdict_says_the_loss_in_points(report: Report) -> None:
+    shares = {"teacher-torch": 960, "student-int8": 951}
+    rows = tuple(
+        replace(r, quality=replace(r.quality, headline=wilson(shares[r.label], 1000)))
+        for r in report.rows
+        if r.label in shares
+    )
+    assert verdict_sentence(replace(report, rows=rows)).endswith(", 0.90 points of accuracy below it.")
+
+
+def test_table_has_teacher_and_student_rows_in_columns(report: Report) -> None:
+    lines = render_table(report).splitlines()
+    assert re.split(r"\s{2,}", lines[0].strip()) == [
+        "accuracy", "p50 ms", "p90 ms", "peak memory", "size", "speed-up",
+    ]  # fmt: skip
+    assert [line.split()[0] for line in lines[2:]] == ["teacher-torch", "student-fp32", "student-int8"]
+    assert all(len(re.split(r"\s{2,}", line)) == 7 for line in lines[2:])
+
+
+@pytest.mark.skipif(BROWSER is None, reason="needs chromium: apt-get install chromium")
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "width"), [("desktop", 1100), ("phone", 500)])
+def test_page_fills_a_real_browser_window(report: Report, tmp_path: Path, name: str, width: int) -> None:
+    write_report(report, tmp_path)
+    picture = tmp_path / f"{name}.png"
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+    flags += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    flags += [f"--user-data-dir={tmp_path / 'profile'}", f"--window-size={width},2600"]
+    page = (tmp_path / "report.html").as_uri()
+    assert BROWSER is not None
+    subprocess.run(
+        [BROWSER, *flags, f"--screenshot={picture}", page], check=True, capture_output=True, timeout=120
+    )
+    data = picture.read_bytes()
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    assert int.from_bytes(data[16:20], "big") == width
+    # A blank page of this size compresses to some 15 kB.
+    assert len(data) > 60_000
+
+
+class _Tags(HTMLParser):
+    """Collects what stands in a page, and what is left open."""
+
+    VOID = frozenset({"meta", "br", "link", "img", "base"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+        self.attributes: set[str] = set()
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names.add(tag)
+        self.attributes.update(name for name, _ in attrs)
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names.add(tag)
+        self.attributes.update(name for name, _ in attrs)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
