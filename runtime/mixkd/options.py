@@ -9,15 +9,18 @@ from collections.abc import Callable
 from dataclasses import field, fields
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_type_hints
 
 import typer
 
 from mixkd.errors import ConfigError
 from mixkd.texts import Columns
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 _T = TypeVar("_T")
-_C = TypeVar("_C")
+_C = TypeVar("_C", bound="DataclassInstance")
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
 
 Data = Annotated[
@@ -43,7 +46,7 @@ def columns(text: str, text2: str | None, label: str | None) -> Columns:
 
 def option(default: _T, help: str, *, flag: str | None = None) -> _T:
     """Return a dataclass field that is a command-line option too: its default, its help, its other name."""
-    return field(default=default, metadata={"help": help, "flag": flag})  # type: ignore[no-any-return]  # as field does
+    return field(default=default, metadata={"help": help, "flag": flag})
 
 
 def with_config(config_class: type[_C]) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -68,7 +71,7 @@ def with_config(config_class: type[_C]) -> Callable[[Callable[..., None]], Calla
         for f in knobs:
             names = (f.metadata["flag"],) if f.metadata["flag"] else ()
             text = f.metadata["help"] + ("" if f.default is None else f" [{f.default}]")
-            annotation = Annotated[hints[f.name] | None, typer.Option(*names, help=text, show_default=False)]
+            annotation = _annotate(hints[f.name], typer.Option(*names, help=text, show_default=False))
             parameters.append(inspect.Parameter(f.name, _KEYWORD, default=None, annotation=annotation))
         file_option = Annotated[
             Path | None, typer.Option("--config", help="A TOML file or run.json of options.")
@@ -79,6 +82,10 @@ def with_config(config_class: type[_C]) -> Callable[[Callable[..., None]], Calla
         return wrapper
 
     return decorate
+
+
+def _annotate(hint: Any, option_info: Any) -> Any:
+    return Annotated[hint | None, option_info]
 
 
 def read_config(file: Path | None, config_class: type[_C]) -> dict[str, Any]:

@@ -9,7 +9,8 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
@@ -93,6 +94,25 @@ class FileSplit:
 
 
 @dataclass(frozen=True, slots=True)
+class ThinnedSplit:
+    """Every n-th row of a split, from the first."""
+
+    split: Split
+    every: int
+
+    def __str__(self) -> str:
+        return f"{self.split}, every {self.every}th row"
+
+    def fingerprint(self) -> str:
+        """Return the whole split's sha256 with the stride behind it."""
+        return f"{self.split.fingerprint()}/{self.every}"
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the kept rows."""
+        return islice(self.split.rows(), 0, None, self.every)
+
+
+@dataclass(frozen=True, slots=True)
 class Corpus:
     """Named splits of examples; nothing is read before it is asked for."""
 
@@ -120,6 +140,11 @@ class Corpus:
         if name not in self.splits:
             raise DataError(f"{self.name} has no {name} split, only {', '.join(self.splits)}")
         return self.splits[name]
+
+    def thinned(self, every: int) -> "Corpus":
+        """Return the corpus with every n-th row of each split."""
+        splits = {name: ThinnedSplit(split, every) for name, split in self.splits.items()}
+        return replace(self, splits=splits)
 
     def evaluation_split(self) -> str:
         """Return the split to judge on: test, else validation, else the only one there is."""

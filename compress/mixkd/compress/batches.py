@@ -1,6 +1,6 @@
 """The order of training: batches of near lengths, so that little is spent on padding."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ class LengthGroupedSampler(Sampler[int]):
     are drawn within a batch, so they too have near lengths.
     """
 
-    def __init__(self, lengths: Sequence[int] | NDArray[np.int64], *, batch_size: int, seed: int) -> None:
+    def __init__(self, lengths: NDArray[np.int32], *, batch_size: int, seed: int) -> None:
         self._lengths = np.asarray(lengths)
         self._batch_size = batch_size
         self._seed = seed

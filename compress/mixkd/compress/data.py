@@ -8,6 +8,7 @@ from typing import Any
 
 import datasets
 import numpy as np
+import pyarrow.compute as pc
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -130,6 +131,12 @@ def from_rows(rows: Any, cache: Path) -> datasets.Dataset:
         raise error.__cause__ or error from None
     finally:
         datasets.enable_progress_bars()
+
+
+def token_counts(rows: datasets.Dataset) -> NDArray[np.int32]:
+    """Return the number of tokens of every row, (N,), without loading the rows."""
+    columns = rows.with_format("arrow").iter(100_000)
+    return np.concatenate([pc.list_value_length(batch["input_ids"]).to_numpy() for batch in columns])
 
 
 def _chunks(examples: Iterator[Example]) -> Iterator[list[Example]]:

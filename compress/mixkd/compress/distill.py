@@ -100,7 +100,7 @@ def _check_pair(
 
 def same_tokenizer(first: PreTrainedTokenizerBase, second: PreTrainedTokenizerBase) -> bool:
     """Return whether two fast tokenizers give every text the same ids."""
-    return _recipe(first) == _recipe(second)
+    return bool(_recipe(first) == _recipe(second))
 
 
 def _recipe(tokenizer: PreTrainedTokenizerBase) -> Any:

@@ -56,7 +56,8 @@ def _last_layer(model: PreTrainedModel) -> nn.Module | None:
         return None
     if getattr(config, "position_embedding_type", "absolute") not in {None, "absolute"}:
         return None  # relative positions enter the attention itself
-    layer: nn.Module = model.base_model.encoder.layer[-1]
+    encoder: Any = model.base_model.encoder
+    layer: nn.Module = encoder.layer[-1]
     return layer
 
 
@@ -65,7 +66,8 @@ def _first_position(layer: Any, hidden: Tensor, mask: Tensor | None) -> Tensor:
     attention, first = layer.attention.self, hidden[:, :1]
 
     def heads(states: Tensor) -> Tensor:
-        return states.unflatten(-1, (attention.num_attention_heads, -1)).transpose(1, 2)  # (B, h, T, d)
+        split: Tensor = states.unflatten(-1, (attention.num_attention_heads, -1))
+        return split.transpose(1, 2)  # (B, h, T, d)
 
     context = F.scaled_dot_product_attention(
         heads(attention.query(first)),

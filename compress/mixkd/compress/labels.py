@@ -119,7 +119,8 @@ def label_space_of(config: PretrainedConfig, *, model: str) -> LabelSpace:
     Raises:
         ModelError: If its config names no labels.
     """
-    names = tuple(str(config.id2label[i]) for i in range(config.num_labels))
+    by_number = config.id2label or {}
+    names = tuple(str(by_number[i]) for i in range(config.num_labels))
     kinds = {name: task for task, name in PROBLEM_TYPES.items()}
     if config.problem_type is None:
         return LabelSpace(Task.REGRESSION if len(names) == 1 else Task.SINGLE_LABEL, names)

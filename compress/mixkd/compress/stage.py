@@ -86,6 +86,7 @@ def run_job(make_job: Callable[[], Job], output: Path, *, overwrite: bool, resum
     started = time.monotonic()
     with resumable_folder(output, overwrite=overwrite, resume=resume, keep=_KEEP) as work:
         job = make_job()
+        job = replace(job, config=job.config.resolve(job.model.config.hidden_size))
         data = _prepare(job, job.tokenizer, work / "data")
         with ExitStack() as stack:
             stack.enter_context(quiet_transformers())

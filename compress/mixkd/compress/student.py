@@ -41,7 +41,7 @@ def cut_layers(teacher: PreTrainedModel, layers: int, *, keep: Keep = Keep.FIRST
     missing = [name for name in missing if name in dict(student.named_parameters())]
     if missing or unexpected:
         raise _uncuttable(teacher, f"{(missing + unexpected)[0]} doesn't fit the smaller model")
-    return student.to(teacher.dtype)
+    return student
 
 
 def layer_count(model: PreTrainedModel) -> int:
@@ -98,7 +98,8 @@ def _layer_list_name(model: PreTrainedModel) -> str:
     ]
     if not lists:
         raise _uncuttable(model, f"it has no list of {total} equal layers")
-    return min(lists, key=len)
+    shortest: str = min(lists, key=len)
+    return shortest
 
 
 def _uncuttable(model: PreTrainedModel, why: str) -> ModelError:

@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 
 from mixkd.progress import progress
 
-from .data import Collator
+from .data import Collator, token_counts
 
 _BATCH = 128
 
@@ -27,15 +27,14 @@ def teacher_logits(
         file: The .npy file to write.
     """
     answers = np.lib.format.open_memmap(file, "w+", np.float32, (len(rows), model.config.num_labels))
-    # Near lengths together; a list of N integers is all that is held in memory.
-    lengths = np.fromiter((len(ids) for batch in rows.iter(10_000) for ids in batch["input_ids"]), np.int32)
-    order = np.argsort(lengths, kind="stable")
+    order = np.argsort(token_counts(rows), kind="stable")  # near lengths together
+    model.eval()
     with torch.inference_mode(), progress("asking the teacher", total=len(rows)) as advance:
         for start in range(0, len(order), _BATCH):
             chosen = order[start : start + _BATCH]
             batch = collator([rows[int(i)] for i in chosen])
             batch.pop("labels")
-            outputs = model.eval()(**{name: tensor.to(model.device) for name, tensor in batch.items()})
+            outputs = model(**{name: tensor.to(model.device) for name, tensor in batch.items()})
             answers[chosen] = outputs.logits.float().cpu().numpy()
             advance(len(chosen))
     return answers

@@ -16,6 +16,7 @@ from transformers import (
     EarlyStoppingCallback,
     EvalPrediction,
     PreTrainedModel,
+    PrinterCallback,
     Trainer,
     TrainingArguments,
 )
@@ -26,7 +27,7 @@ from mixkd.outputs import flush
 
 from .batches import LengthGroupedSampler
 from .config import DistillConfig, Precision, TrainingConfig
-from .data import Collator
+from .data import Collator, token_counts
 from .labels import LabelSpace
 from .losses import (
     Weights,
@@ -37,6 +38,7 @@ from .losses import (
     weighted_sum,
 )
 from .mixup import Mix, draw_mix, mix_embeddings, mix_masks, mix_segments
+from .reporting import LineReporter
 
 COMPLETE = "complete"
 """The file that a checkpoint gets last: without it the checkpoint is half-written and never loaded."""
@@ -84,12 +86,20 @@ class ObjectiveTrainer(Trainer):
             callbacks=callbacks,
             compute_metrics=lambda prediction: _metrics(prediction, labels),
         )
+        if self.args.disable_tqdm:
+            self.remove_callback(PrinterCallback)
+            self.add_callback(LineReporter())
         self.model_accepts_loss_kwargs = False  # every term is a mean over its batch
-        self._teacher = None if teacher is None else teacher.to(self.args.device).eval().requires_grad_(False)
+        self._teacher = teacher
+        if teacher is not None:
+            nn.Module.to(teacher, self.args.device).eval().requires_grad_(False)
         self._weights = weights
         self._mixing = mixing
         self._labels = labels
         self._config = config
+        self._bare_model = model  # without what a distributed run wraps around it
+        self._lengths = token_counts(train)
+        self._checkpoints = checkpoints
         self._micro_batch = (-1, -1)  # optimiser step, batch within it
 
     # The step ---------------------------------------------------------------------------------------------
@@ -128,7 +138,7 @@ class ObjectiveTrainer(Trainer):
         rows, task = len(targets), self._labels.task
         hidden = self._weights.hidden > 0
         mix = self._draw(rows).to(targets.device)
-        embed = self.accelerator.unwrap_model(model).get_input_embeddings()
+        embed = self._bare_model.get_input_embeddings()
         student = model(**_with_mixed(inputs, embed(inputs["input_ids"]), mix), output_hidden_states=hidden)
         mixed_logits = student.logits[rows:]  # (M, C)
         terms = {
@@ -203,19 +213,20 @@ class ObjectiveTrainer(Trainer):
         """Return loss, logits and targets of one unmixed batch."""
         batch = self._prepare_inputs(inputs)
         targets = batch.pop("labels")
-        with torch.no_grad(), self.compute_loss_context_manager():
+        with torch.no_grad(), self.autocast_smart_context_manager():
             logits = model(**batch).logits.float()
         loss = mle_loss(logits, targets, task=self._labels.task)
         return (loss, None, None) if prediction_loss_only else (loss, logits, targets)
 
     def create_optimizer(self) -> torch.optim.Optimizer:
         """Make AdamW: no decay on biases and normalisations, another rate for the head where asked."""
-        decayed = set(self.get_decay_parameter_names(self.model))
+        model = self._bare_model
+        decayed = set(self.get_decay_parameter_names(model))
         groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-        for name, parameter in self.model.named_parameters():
+        for name, parameter in model.named_parameters():
             if parameter.requires_grad:
-                groups.setdefault((name in decayed, _is_head(name, self.model)), []).append(parameter)
-        optimizer_class, settings = self.get_optimizer_cls_and_kwargs(self.args, self.model)
+                groups.setdefault((name in decayed, _is_head(name, model)), []).append(parameter)
+        optimizer_class, settings = self.get_optimizer_cls_and_kwargs(self.args, model)
         self.optimizer = optimizer_class(
             [
                 {
@@ -230,16 +241,14 @@ class ObjectiveTrainer(Trainer):
         return self.optimizer
 
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> LengthGroupedSampler:
-        rows = self.train_dataset if train_dataset is None else train_dataset
-        lengths = [len(ids) for batch in rows.iter(10_000) for ids in batch["input_ids"]]
         return LengthGroupedSampler(
-            np.asarray(lengths, np.int32), batch_size=self.args.train_batch_size, seed=self._config.seed
+            self._lengths, batch_size=self.args.train_batch_size, seed=self._config.seed
         )
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
-        super()._save_checkpoint(model, trial)
+        super()._save_checkpoint(model, trial)  # type: ignore[no-untyped-call]  # theirs
         if self.args.should_save:
-            folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
+            folder = self._checkpoints / f"checkpoint-{self.state.global_step}"
             for path in folder.rglob("*"):
                 flush(path)
             (folder / COMPLETE).touch()
@@ -289,6 +298,7 @@ def _arguments(
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     batches = -(-rows // (config.batch_size * processes))
     steps = max(1, int(-(-batches // config.gradient_accumulation) * config.epochs))
+    precision = _native(config.precision)
     choosing = config.keep_best or config.early_stopping is not None
     return TrainingArguments(
         output_dir=str(checkpoints),
@@ -296,7 +306,7 @@ def _arguments(
         per_device_train_batch_size=config.batch_size,
         per_device_eval_batch_size=max(64, config.batch_size),
         gradient_accumulation_steps=config.gradient_accumulation,
-        learning_rate=config.learning_rate,
+        learning_rate=config.learning_rate or 0.0,
         weight_decay=config.weight_decay,
         warmup_steps=steps // 10,
         lr_scheduler_type="linear",
@@ -314,17 +324,20 @@ def _arguments(
         label_names=["labels"],
         seed=config.seed,
         data_seed=config.seed,
-        **_precision(config.precision),
+        bf16=precision is Precision.BF16,
+        fp16=precision is Precision.FP16,
     )
 
 
-def _precision(precision: Precision) -> dict[str, bool]:
-    if precision is Precision.FP16 and not torch.cuda.is_available():
+def _native(precision: Precision) -> Precision:
+    """Return the precision to train in, `auto` resolved by what the hardware does natively."""
+    gpu = torch.cuda.is_available()
+    if precision is Precision.FP16 and not gpu:
         raise ConfigError("--precision fp16 needs a GPU: use fp32, or bf16 where the processor has it")
     if precision is not Precision.AUTO:
-        return {"bf16": precision is Precision.BF16, "fp16": precision is Precision.FP16}
-    if torch.cuda.is_available():
-        return {"bf16": torch.cuda.is_bf16_supported(), "fp16": not torch.cuda.is_bf16_supported()}
+        return precision
+    if gpu:
+        return Precision.BF16 if torch.cuda.is_bf16_supported() else Precision.FP16
     # Without these instructions bf16 products are emulated, several times slower than fp32 ones.
     features = torch.cpu.get_capabilities()
-    return {"bf16": bool(features.get("avx512_bf16") or features.get("amx_bf16"))}
+    return Precision.BF16 if features.get("avx512_bf16") or features.get("amx_bf16") else Precision.FP32

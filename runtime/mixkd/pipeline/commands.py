@@ -1,16 +1,57 @@
 """The commands of the pipeline stage."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from mixkd.compress.config import MINILM
+from mixkd.errors import MissingExtraError
 from mixkd.options import Data, LabelColumn, Output, Overwrite, Seed, Text2Column, TextColumn, columns
 
 
 def register(app: typer.Typer) -> None:
     """Add this stage's commands to `mkd`."""
+    app.command("quickstart")(quickstart)
     app.command("bench")(bench)
+
+
+def quickstart(
+    *,
+    output: Output = Path("quickstart"),
+    model: Annotated[str, typer.Option(help="The encoder the teacher starts from.")] = MINILM,
+    smoke: Annotated[bool, typer.Option("--smoke", help="A tenth of the texts: does it all work?")] = False,
+    seed: Seed = 0,
+    overwrite: Overwrite = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Keep the stages that are done.")] = False,
+) -> None:
+    """Fine-tune, distil, export and measure on the embedded data, and print the one table."""
+    _need_extra("torch", "transformers", "optimum")
+    from mixkd.pipeline.quickstart import quickstart as run
+    from mixkd.runtime.bench.table import render_table
+    from mixkd.runtime.bench.terminal import TerminalProgress
+
+    with TerminalProgress() as progress:
+        made = run(
+            output,
+            model=model,
+            smoke=smoke,
+            seed=seed,
+            overwrite=overwrite,
+            resume=resume,
+            announce=lambda line: typer.echo(line, err=True),
+            progress=progress,
+        )
+    typer.echo(render_table(made.report))
+    typer.echo(f"report: {made.report_folder / 'report.html'}")
+    typer.echo(f"bundle: {made.bundle}")
+
+
+def _need_extra(*packages: str) -> None:
+    for package in packages:
+        if find_spec(package) is None:
+            raise MissingExtraError(package, "quickstart")
 
 
 def bench(
