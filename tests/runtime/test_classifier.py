@@ -14,6 +14,7 @@ import pytest
 
 import mixkd.runtime
 from mixkd.runtime import BundleError, Classifier, ConfigError, InputError, Prediction, Preset, Task
+from mixkd.runtime.encoding import Text
 from tests.runtime.conftest import MakeBundle
 
 # The answers of the committed bundle; a change says that the runtime or onnxruntime now answers differently.
@@ -40,7 +41,8 @@ def test_predict_gives_one_prediction_for_a_text_or_pair_and_a_list_for_a_list(
     assert isinstance(classifier.predict(("pay", "the account")), Prediction)
     assert classifier.predict([]) == []
     assert classifier.predict(["pay"]) == [classifier.predict("pay")]
-    assert len(classifier.predict(["pay", ("pay", "the account")])) == 2
+    mixed: list[Text] = ["pay", ("pay", "the account")]
+    assert len(classifier.predict(mixed)) == 2
 
 
 def test_predict_reads_both_texts_of_a_pair(classifier: Classifier) -> None:

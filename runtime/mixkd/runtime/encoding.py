@@ -113,7 +113,8 @@ class Encoder:
         """Return as much of a long text as decides its first tokens, so that its length costs nothing.
 
         The tokenizer would go through all of a text, and for a pair build every combination of the parts cut
-        off: gigabytes for two texts of 20 kB.
+        off: gigabytes for two texts of 20 kB. (Where both texts of a pair are cut, the odd token left over
+        goes to the longer of what is returned here, not to the longer of the whole.)
         """
         size = self._max_length * _LONG_TEXT_CHARACTERS
         while size < len(text):

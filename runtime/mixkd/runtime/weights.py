@@ -20,7 +20,7 @@ def without_weights(model: Path) -> bytes:
     """
     with model.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         return b"".join(
-            _message(_MODEL_GRAPH, _graph(data, first, last, model.name))
+            message(_MODEL_GRAPH, _graph(data, first, last, model.name))
             if number == _MODEL_GRAPH
             else data[begin:last]
             for number, begin, first, last in fields(data, 0, len(data))
@@ -29,7 +29,7 @@ def without_weights(model: Path) -> bytes:
 
 def _graph(data: Buffer, start: int, end: int, location: str) -> bytes:
     return b"".join(
-        _message(_GRAPH_INITIALIZER, _tensor(data, first, last, location))
+        message(_GRAPH_INITIALIZER, _tensor(data, first, last, location))
         if number == _GRAPH_INITIALIZER
         else data[begin:last]
         for number, begin, first, last in fields(data, start, end)
@@ -41,15 +41,16 @@ def _tensor(data: Buffer, start: int, end: int, location: str) -> bytes:
     for number, begin, first, last in fields(data, start, end):
         if number == _RAW_DATA and last - first >= _SMALLEST_BYTES:
             for key, value in (("location", location), ("offset", str(first)), ("length", str(last - first))):
-                entry = _message(1, key.encode()) + _message(2, value.encode())
-                kept.append(_message(_EXTERNAL_DATA, entry))
+                entry = message(1, key.encode()) + message(2, value.encode())
+                kept.append(message(_EXTERNAL_DATA, entry))
             kept.append(_varint(_DATA_LOCATION << 3) + _varint(_EXTERNAL))
         else:
             kept.append(data[begin:last])
     return b"".join(kept)
 
 
-def _message(number: int, content: bytes) -> bytes:
+def message(number: int, content: bytes) -> bytes:
+    """Return a protobuf field that holds a message, a string or bytes."""
     return _varint(number << 3 | 2) + _varint(len(content)) + content
 
 

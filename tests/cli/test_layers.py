@@ -1,0 +1,90 @@
+"""The stages depend on each other one way only, and nothing heavy loads before it is needed."""
+
+import ast
+import importlib.util
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import mixkd
+
+ROOT = Path(__file__).parents[2]
+HEAVY = frozenset({"torch", "transformers", "optimum", "onnx", "datasets", "accelerate", "safetensors"})
+ABOVE_RUNTIME = frozenset({"mixkd.compress", "mixkd.export", "mixkd.pipeline", "mixkd.cli", "mixkd.hub"})
+STAGES = {
+    "runtime/mixkd/runtime": HEAVY | ABOVE_RUNTIME,
+    "compress/mixkd/compress": frozenset({"mixkd.export", "mixkd.pipeline", "mixkd.cli", "optimum", "onnx"}),
+    "export/mixkd/export": frozenset({"mixkd.compress", "mixkd.pipeline", "mixkd.cli"}),
+}
+
+
+def imported_modules(path: Path) -> Iterator[str]:
+    """Yield every module a file imports, wherever in the file."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def sources(folder: str) -> list[Path]:
+    found = sorted((ROOT / folder).rglob("*.py"))
+    assert found, f"no source in {folder}"
+    return found
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_imports_nothing_that_is_above_or_beside_it(stage: str) -> None:
+    for path in sources(stage):
+        for module in imported_modules(path):
+            parts = module.split(".")
+            prefixes = {".".join(parts[:end]) for end in range(1, len(parts) + 1)}
+            assert not prefixes & STAGES[stage], f"{path} imports {module}"
+
+
+def test_the_shared_floor_imports_no_stage_but_the_runtime() -> None:
+    for path in sorted((ROOT / "runtime/mixkd").glob("*.py")):
+        if path.name == "cli.py":  # the one that gathers the stages
+            continue
+        stages = {"mixkd.compress", "mixkd.export", "mixkd.pipeline", "torch", "transformers", "onnx"}
+        assert not stages & set(imported_modules(path)), path
+
+
+def test_mixkd_is_one_namespace_over_three_folders() -> None:
+    assert mixkd.__file__ is None
+    assert not list(ROOT.glob("*/mixkd/__init__.py"))
+    for stage in ("compress", "export", "runtime"):
+        assert importlib.util.find_spec(f"mixkd.{stage}") is not None
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import mixkd.cli",
+        "import mixkd.runtime",
+        "import sys; sys.argv = ['mkd', '--help']; import mixkd.cli\n"
+        "try: mixkd.cli.main()\nexcept SystemExit: pass",
+    ],
+    ids=["import mixkd.cli", "import mixkd.runtime", "mkd --help"],
+)
+def test_nothing_heavy_loads_before_it_is_needed(program: str) -> None:
+    heavy = HEAVY | {"numpy", "onnxruntime", "tokenizers"}
+    check = f"{program}\nimport sys; print(*sorted({set(heavy)!r} & set(sys.modules)), file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == ""
+
+
+def test_predicting_loads_the_runtime_alone() -> None:
+    bundle = ROOT / "tests/runtime/fixtures/bundle"
+    check = (
+        "import sys; from mixkd.runtime import Classifier\n"
+        f"Classifier.load({str(bundle)!r}, threads=1).predict('pay')\n"
+        f"print(*sorted({set(HEAVY)!r} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""

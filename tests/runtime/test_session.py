@@ -1,0 +1,121 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mixkd.errors import BundleError
+from mixkd.runtime import Precision, open_bundle
+from mixkd.runtime.bundle import FP32_FILE, INT8_FILE
+from mixkd.runtime.session import load_onnxruntime, make_session, open_session
+from tests.runtime.conftest import MakeBundle
+
+# What a user's program sees: the first import of everything, and one thread, so that any other is a stranger.
+PROGRAM = """
+import json, os, sys, threading
+import numpy
+before = len(os.listdir("/proc/self/task"))
+from mixkd.runtime import Classifier
+answer = Classifier.load(sys.argv[1], threads=1).predict(["pay", "wake me up at 7"])
+links = [os.readlink(f"/proc/self/fd/{name}") for name in os.listdir("/proc/self/fd")
+         if os.path.exists(f"/proc/self/fd/{name}")]
+print(json.dumps({
+    "threads": len(os.listdir("/proc/self/task")) - before,
+    "sockets": [link for link in links if link.startswith("socket:")],
+    "parallelism": os.environ.get("TOKENIZERS_PARALLELISM"),
+    "telemetry": os.environ.get("ORT_DISABLE_TELEMETRY"),
+}))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks into /proc, which Linux alone has")
+def test_a_program_that_predicts_leaves_no_file_socket_or_thread_behind(bundle: Path, tmp_path: Path) -> None:
+    # Not even CI may be set: onnxruntime keeps quiet where it is, and a user's machine has none.
+    # pip's scripts set nothing else that matters; PATH finds the libraries on some systems.
+    home = tmp_path / "home"
+    home.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, bundle],
+        env={"HOME": str(home), "PATH": os.environ.get("PATH", ""), "OPENBLAS_NUM_THREADS": "1"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    seen = json.loads(done.stdout)
+    assert seen == {"threads": 0, "sockets": [], "parallelism": None, "telemetry": "1"}
+    assert done.stderr == ""
+    assert list(home.rglob("*")) == []
+
+
+def test_load_onnxruntime_leaves_the_apps_own_choice_of_telemetry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORT_DISABLE_TELEMETRY", "0")
+    load_onnxruntime()
+    assert os.environ["ORT_DISABLE_TELEMETRY"] == "0"
+
+
+def test_make_session_defaults_suit_a_guest(bundle: Path) -> None:
+    options = make_session(bundle / INT8_FILE, threads=3).get_session_options()
+    assert options.intra_op_num_threads == 3
+    assert options.inter_op_num_threads == 1
+    assert not options.enable_cpu_mem_arena
+    assert not options.enable_mem_pattern
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+
+
+@pytest.mark.parametrize("name", [INT8_FILE, FP32_FILE])
+def test_make_session_answers_the_same_from_mapped_weights(bundle: Path, name: str) -> None:
+    feed = {key: np.ones((2, 9), np.int64) for key in ("input_ids", "attention_mask", "token_type_ids")}
+    copied = make_session(bundle / name, threads=1).run(["logits"], feed)[0]
+    mapped = make_session(bundle / name, threads=1, map_weights=True).run(["logits"], feed)[0]
+    np.testing.assert_array_equal(copied, mapped)
+
+
+def open_with_defaults(folder: Path) -> None:
+    open_session(open_bundle(folder), threads=1, arena=False, spinning=False, map_weights=False)
+
+
+def test_open_session_refuses_a_file_that_onnxruntime_can_not_load(make_bundle: MakeBundle) -> None:
+    def cut_weights(folder: Path) -> None:
+        model = folder / INT8_FILE
+        model.write_bytes(model.read_bytes().replace(b"MatMulInteger", b"MatMulInteger"[::-1], 1))
+
+    with pytest.raises(BundleError, match="can't be loaded by onnxruntime"):
+        open_with_defaults(make_bundle(cut_weights))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"inputs": ("input_ids", "attention_mask")}, "takes .*token_type_ids"),
+        ({"labels": ("a", "b")}, "2 labels"),
+    ],
+)
+def test_open_session_refuses_a_graph_that_is_not_the_manifests(
+    make_bundle: MakeBundle, change: dict[str, object], message: str
+) -> None:
+    with pytest.raises(BundleError, match=message):
+        open_with_defaults(make_bundle(**change))
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [{"model_file": FP32_FILE}, {"precision": Precision.FP32}],
+    ids=["fp32 file as int8", "int8 file as fp32"],
+)
+def test_open_session_never_answers_from_another_precision(
+    make_bundle: MakeBundle, claim: dict[str, object]
+) -> None:
+    with pytest.raises(BundleError, match="the manifest says"):
+        open_with_defaults(make_bundle(**claim))
+
+
+def test_open_session_never_falls_back_to_the_fp32_file(make_bundle: MakeBundle) -> None:
+    folder = make_bundle()
+    (folder / INT8_FILE).unlink()
+    assert (folder / FP32_FILE).exists()
+    with pytest.raises(BundleError, match="is missing"):
+        open_with_defaults(folder)
