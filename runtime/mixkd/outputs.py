@@ -11,7 +11,15 @@ from pathlib import Path
 from mixkd.errors import MkdError, OutputError
 
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_NO_SPACE_WORDS = ("No space left", "StorageFull", "code: 28", "os error 28", "File too large")
+_NO_SPACE_WORDS = (
+    "No space left",  # safetensors, tokenizers
+    "StorageFull",
+    "code: 28",
+    "os error 28",
+    "File too large",
+    "inline_container.cc",  # torch.save: "unexpected pos 576 vs 534"
+    "requested and",  # numpy: "1000000 requested and 131056 written"
+)
 _NO_ACCESS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
@@ -20,8 +28,8 @@ def check_output(folder: Path, *, overwrite: bool) -> None:
 
     Args:
         folder: Where the result will stand.
-        overwrite: Whether what stands there may be replaced. Never allowed for the current folder or one
-            around it, the home folder, or the top of a git checkout.
+        overwrite: Whether what stands there may be replaced. The current folder, the home folder,
+            those around them and the top of a git checkout never are.
 
     Raises:
         OutputError: If the folder may not be used.
@@ -29,11 +37,11 @@ def check_output(folder: Path, *, overwrite: bool) -> None:
     folder = folder.expanduser().absolute()
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise OutputError(f"{folder} is a file or a link: name a folder with --output")
-    if folder.exists() and any(folder.iterdir()):
-        if not overwrite:
-            raise OutputError(f"{folder} already holds something: give --overwrite to replace it all")
-        if folder.resolve() in {Path.home(), *_around(Path.cwd())} or (folder / ".git").exists():
+    if folder.exists():
+        if folder.resolve() in {*_around(_home()), *_around(Path.cwd())} or (folder / ".git").exists():
             raise OutputError(f"{folder} is never overwritten: name another folder with --output")
+        if any(folder.iterdir()) and not overwrite:
+            raise OutputError(f"{folder} already holds something: give --overwrite to replace it all")
     parent = next(p for p in folder.parents if p.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK):
         raise OutputError(f"{parent} can't be written: name another folder with --output")
@@ -125,6 +133,13 @@ def clear_write_errors(target: Path) -> Iterator[None]:
         if number in _NO_ACCESS:
             raise OutputError(f"{target} can't be written: {os.strerror(number or 0)}") from error
         raise
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:  # a container's user may have none
+        return Path("/")
 
 
 def _around(folder: Path) -> list[Path]:

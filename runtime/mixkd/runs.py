@@ -69,7 +69,7 @@ def read_run(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         run = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise MkdError(f"{path} is damaged: {error}") from error
     if not isinstance(run, dict):
         raise MkdError(f"{path} is damaged: not a JSON object")

@@ -247,9 +247,12 @@ def _label(value: object, where: str) -> Label:
             return str(value)
         case list() | tuple():
             return tuple(str(item) for item in value)
-        case Mapping():
+        case Mapping() if all(isinstance(share, int | float) for share in value.values()):
             return {str(name): float(share) for name, share in value.items()}
-    raise DataError(f"{where}: a label is a {type(value).__name__}, not a name, number, list or mapping")
+    raise DataError(
+        f"{where}: a label is a {type(value).__name__}, not a name, a number, a list of names "
+        "or a mapping from name to probability"
+    )
 
 
 def _tsv_rows(path: Path) -> Iterator[Row]:
@@ -275,7 +278,7 @@ def _csv_rows(path: Path) -> Iterator[Row]:
                     raise DataError(f"{path}, line {reader.line_num}: not as many fields as the header has")
                 yield row
         except csv.Error as error:
-            raise DataError(f"{path}, line {reader.line_num}: {error}") from error
+            raise DataError(f"{path}, line {reader.reader.line_num}: {error}") from error
 
 
 def _jsonl_rows(path: Path) -> Iterator[Row]:
@@ -285,8 +288,8 @@ def _jsonl_rows(path: Path) -> Iterator[Row]:
                 continue
             try:
                 row = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise DataError(f"{path}, line {number}: not JSON: {error.msg}") from error
+            except (json.JSONDecodeError, RecursionError) as error:
+                raise DataError(f"{path}, line {number}: not JSON: {error}") from error
             if not isinstance(row, dict):
                 raise DataError(f"{path}, line {number}: not a JSON object")
             yield row

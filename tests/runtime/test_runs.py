@@ -1,0 +1,80 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mixkd.errors import MkdError
+from mixkd.runs import RunRecord, data_fingerprint, read_run, versions
+from mixkd.texts import open_corpus
+from mixkd.version import __version__
+
+
+def record(**changes: Any) -> RunRecord:
+    entries: dict[str, Any] = {
+        "stage": "distill",
+        "config": {"beta": 0.4, "output": Path("caf\u00e9")},
+        "seed": 7,
+        "data": {},
+        "metrics": {"test": {"accuracy": 0.9456}},
+        "duration_s": 1.5,
+        "notes": ("three texts stand in train and test",),
+    }
+    return RunRecord(**(entries | changes))
+
+
+def test_write_and_read_run_round_trip(tmp_path: Path) -> None:
+    record().write(tmp_path)
+    run = read_run(tmp_path)
+    assert run is not None
+    assert run["format"] == 1
+    assert run["stage"] == "distill"
+    assert run["config"] == {"beta": 0.4, "output": "caf\u00e9"}
+    assert run["metrics"]["test"]["accuracy"] == 0.9456
+    assert run["notes"] == ["three texts stand in train and test"]
+
+
+def test_equal_runs_write_equal_records_but_for_their_duration(tmp_path: Path) -> None:
+    written = []
+    for number in (1, 2):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        record(duration_s=float(number)).write(folder)
+        run = read_run(folder)
+        assert run is not None
+        assert run.pop("duration_s") == number
+        written.append(run)
+    assert written[0] == written[1]
+
+
+def test_read_run_of_a_folder_without_one_is_none(tmp_path: Path) -> None:
+    assert read_run(tmp_path) is None
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "3", "[" * 100_000])
+def test_read_run_refuses_a_damaged_file(tmp_path: Path, content: str) -> None:
+    (tmp_path / "run.json").write_text(content, encoding="utf-8")
+    with pytest.raises(MkdError, match=r"run\.json is damaged"):
+        read_run(tmp_path)
+
+
+def test_read_run_refuses_a_file_that_is_not_utf8(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_bytes(b'{"a": "\xff"}')
+    with pytest.raises(MkdError, match="is damaged"):
+        read_run(tmp_path)
+
+
+def test_versions_name_what_is_installed_and_skip_what_is_not() -> None:
+    found = versions()
+    assert found["mixkd"] == __version__
+    assert {"python", "numpy", "onnxruntime", "tokenizers"} <= set(found)
+    json.dumps(found)
+
+
+def test_data_fingerprint_names_rows_and_sha256(tmp_path: Path) -> None:
+    path = tmp_path / "train.tsv"
+    path.write_text("text\nx\n", encoding="utf-8")
+    corpus = open_corpus(path)
+    found = data_fingerprint(corpus, {"train": 1})
+    assert found["name"] == "train.tsv"
+    assert found["splits"]["train"] == {"rows": 1, "sha256": corpus.split("train").fingerprint()}
