@@ -96,6 +96,6 @@ def bench(
     typer.echo(render_table(report))
     for absent in report.absent:
         typer.echo(f"{absent.label} is absent: {absent.reason}", err=True)
-    for warning in report.noise.warnings if report.noise else ():
+    for warning in report.warnings:
         typer.echo(f"noisy run: {warning}", err=True)
     typer.echo(f"report: {output / 'report.html'}")

@@ -1,3 +1,5 @@
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from mixkd.runtime.bench.measure import measure
 from mixkd.runtime.bench.plan import Plan
 from mixkd.runtime.bench.processes import WorkerProcess
 from mixkd.runtime.bench.report import Report, Row
+from mixkd.runtime.bench.targets.base import LocalTarget
 
 
 def row(report: Report, label: str) -> Row:
@@ -100,19 +103,22 @@ def test_nothing_measurable_is_an_error_that_says_why(plan: Plan) -> None:
 
 def test_worker_that_dies_is_named_with_its_last_words(plan: Plan) -> None:
     variant = next(variant for variant in plan.variants if variant.name == "student-int8")
-    with WorkerProcess(variant, threads=1) as worker:
+    with WorkerProcess(variant, LocalTarget(), threads=1) as worker:
         worker.load("hello")
-        worker._process.kill()
-        with pytest.raises(MeasureError, match="student-int8: the measuring process ended"):
+        os.kill(worker.pid, signal.SIGKILL)
+        with pytest.raises(MeasureError, match="student-int8: signal 9"):
             worker.time(["hello"])
 
 
 def test_workers_answer_in_processes_of_their_own(plan: Plan) -> None:
     variant = next(variant for variant in plan.variants if variant.name == "student-int8")
-    with WorkerProcess(variant, threads=1) as first, WorkerProcess(variant, threads=1) as second:
-        assert first.pid != second.pid
+    with (
+        WorkerProcess(variant, LocalTarget(), threads=1) as first,
+        WorkerProcess(variant, LocalTarget(), threads=1) as second,
+    ):
         first.load("hello")
         second.load("hello")
+        assert first.pid != second.pid
         one, two = (worker.logits(["my money", "paris"]) for worker in (first, second))
         assert one.shape == (2, 5)
         assert np.array_equal(one, two)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mixkd.errors import MeasureError
-from mixkd.runtime.bench import environment, noise, quality
+from mixkd.runtime.bench import apps, cold, environment, noise, quality
 from mixkd.runtime.bench import report as report_module
 from mixkd.runtime.bench.intervals import wilson
 from mixkd.runtime.bench.page import render_page
@@ -34,7 +34,7 @@ def test_json_names_its_schema_and_keeps_every_sample(report: Report) -> None:
 
 
 def test_every_field_of_the_schema_is_documented() -> None:
-    modules = (report_module, environment, noise, quality)
+    modules = (report_module, environment, noise, quality, apps, cold)
     values = [value for module in modules for value in vars(module).values()]
     classes = {value for value in values if isinstance(value, type) and is_dataclass(value)}
     for cls in classes:

@@ -1,6 +1,7 @@
 """How long and how closely to measure."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from mixkd.errors import ConfigError
 
@@ -33,6 +34,27 @@ class BenchConfig:
     split: str | None = None
     """The split to measure on; None takes test, else validation, else the only one."""
 
+    scenarios: bool = False
+    """Also run offline, paced and server arrivals, and count memory growth."""
+
+    paced_samples: int = 128
+    """Texts that are answered after an idle gap each."""
+
+    server_target_ms: float = 50.0
+    """The p99 that random arrivals must hold."""
+
+    growth_calls: int = 10_000
+    """Varied calls over which memory is watched."""
+
+    growth_limit_s: float = 60.0
+    """When to stop them, on a slow variant."""
+
+    cold_starts: int = 0
+    """Whole process starts per variant, warm and evicted each; 0 leaves them out."""
+
+    emulated_rows: int = 150
+    """Rows that an emulated processor is asked."""
+
     def __post_init__(self) -> None:
         for name, value, least in (
             ("samples", self.samples, 16),
@@ -49,4 +71,11 @@ class BenchConfig:
     @classmethod
     def quick(cls, **fields: int | str | None) -> "BenchConfig":
         """A look, in under half a minute: enough samples for a p90, none for a p99."""
-        return cls(**{"samples": 160, "curve_samples": 0, "quality_rows": 400, **fields})  # type: ignore[arg-type]  # checked by the dataclass itself
+        values: dict[str, Any] = {"samples": 160, "curve_samples": 0, "quality_rows": 400, **fields}
+        return cls(**values)
+
+    @classmethod
+    def full(cls, **fields: int | str | None) -> "BenchConfig":
+        """Everything: many samples, every scenario, cold starts; some ten minutes for a small encoder."""
+        values: dict[str, Any] = {"samples": 4096, "scenarios": True, "cold_starts": 5, **fields}
+        return cls(**values)

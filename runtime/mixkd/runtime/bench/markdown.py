@@ -10,7 +10,7 @@ def render_markdown(report: Report) -> str:
     names = headings(report)
     rule = "|---|" + "---:|" * (len(names) - 1)
     table = [_row(names), rule, *(_row(cells(row)) for row in report.rows)]
-    environment, data = report.environment, report.data
+    environment, data = report.places[0].environment, report.data
     lines = [
         f"### {_plain(report.title)}",
         "",
@@ -19,7 +19,7 @@ def render_markdown(report: Report) -> str:
         *table,
         "",
         *(f"- {absent.label} is absent: {_plain(absent.reason)}" for absent in report.absent),
-        *(f"- **Noisy run**: {warning}." for warning in (report.noise.warnings if report.noise else ())),
+        *(f"- **Noisy run**: {warning}." for warning in report.warnings),
         "",
         f"{_plain(str(data['name']))} {data['split']}, {data['judged_rows']:,} rows judged; "
         f"{_plain(environment.processor)}, {report.config['threads']} thread(s), "

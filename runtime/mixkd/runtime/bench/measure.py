@@ -1,12 +1,9 @@
-"""Runs one measurement: a worker per variant, turns in blocks, then quality, then the report."""
+"""Runs one measurement on every target and puts the report together."""
 
-import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,50 +11,41 @@ from numpy.typing import NDArray
 from mixkd.errors import MeasureError
 from mixkd.metrics import HEADLINE
 from mixkd.runtime.bench.config import BenchConfig
-from mixkd.runtime.bench.environment import read_environment
-from mixkd.runtime.bench.noise import compare_readings, read_counters
 from mixkd.runtime.bench.plan import Plan
-from mixkd.runtime.bench.processes import WorkerProcess
+from mixkd.runtime.bench.progress import Progress, no_progress
 from mixkd.runtime.bench.quality import truth
 from mixkd.runtime.bench.raw import Raw
-from mixkd.runtime.bench.report import METHOD, Absent, Report
+from mixkd.runtime.bench.report import METHOD, Report
 from mixkd.runtime.bench.sampling import Sample
 from mixkd.runtime.bench.summary import reference_of, summarize
+from mixkd.runtime.bench.turns import measure_on
 from mixkd.runtime.bench.variants import check_names
 from mixkd.texts import Corpus
 
-Progress: TypeAlias = Callable[[str, int, int], None]
-"""Called with what is done now, how much of it is done, and how much there is."""
-
-_LOGITS_PER_REQUEST = 250
-
-
-def no_progress(_what: str, _done: int, _total: int) -> None:
-    """Show nothing."""
+__all__ = ["Progress", "measure", "no_progress"]
 
 
 def measure(plan: Plan, *, progress: Progress = no_progress) -> Report:
-    """Measure variants against each other on the same texts.
+    """Measure variants against each other on the same texts, on one target after the other.
 
-    A variant that doesn't load becomes absent, with the reason; one that fails later ends the measurement.
+    A variant that fails becomes absent, with the reason; so does a target that can't be reached.
 
     Raises:
         DataError: If the data has a label that the bundle hasn't.
-        MeasureError: If no variant can be measured.
+        MeasureError: If no variant can be measured on the first target that can be reached.
     """
     check_names(list(plan.variants))
     target = truth(plan.sample.labels, plan.labels, plan.task)  # refuses foreign labels before any work
-    environment = read_environment()
-    with ExitStack() as stack:
-        workers, raws, failed = _start(plan, stack, progress)
-        pids = [worker.pid for worker in workers]
-        before = read_counters(pids)
-        _take_turns(workers, raws, plan, progress)
-        noise = compare_readings(before, read_counters(pids), governor=environment.governor)
-        _judge_all(workers, raws, plan.sample, progress)
-    for raw in raws:
-        raw.logits = _in_order(raw, plan.labels)
-    rows, steps = summarize(raws, plan, target)
+    everything = [measure_on(place, plan, progress) for place in plan.targets]
+    absent = (*plan.absent, *(absent for there in everything for absent in there.absent))
+    found = [there for there in everything if there.raws]
+    if not found:
+        first = everything[0].absent[0]
+        raise MeasureError(f"no variant could be measured: {first.label or first.target}: {first.reason}")
+    for there in found:
+        for raw in there.raws:
+            raw.logits = _in_order(raw, plan.labels)
+    rows, steps = summarize(found, plan, target)
     return Report(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         title=plan.title,
@@ -65,87 +53,15 @@ def measure(plan: Plan, *, progress: Progress = no_progress) -> Report:
         metric=HEADLINE[plan.task].replace("_", " "),
         labels=len(plan.labels),
         max_length=plan.variants[0].max_length,
-        reference=reference_of(raws).variant.name if len(raws) > 1 else None,
+        reference=reference_of(found[0].raws).variant.name if len(found[0].raws) > 1 else None,
         rows=rows,
-        absent=(*plan.absent, *failed),
+        absent=absent,
         steps=steps,
         data=_describe_data(plan.corpus, plan.sample),
         config=asdict(plan.config),
-        environment=environment,
-        noise=noise,
+        places=tuple(there.place for there in found if there.place),
         method=_method(plan.config, plan.sample),
     )
-
-
-def _start(
-    plan: Plan, stack: ExitStack, progress: Progress
-) -> tuple[list[WorkerProcess], list[Raw], list[Absent]]:
-    """Start and load one worker after the other, so that loading isn't disturbed either."""
-    workers, raws, failed = [], [], []
-    for number, variant in enumerate(plan.variants):
-        progress(f"loading {variant.name}", number, len(plan.variants))
-        worker = stack.enter_context(WorkerProcess(variant, threads=plan.config.threads))
-        try:
-            load = worker.load(plan.sample.texts[plan.sample.timed[0]])
-        except MeasureError as error:
-            failed.append(Absent(label=variant.name, reason=str(error).removeprefix(f"{variant.name}: ")))
-            continue
-        workers.append(worker)
-        raws.append(Raw(variant, load))
-    if not workers:
-        raise MeasureError(f"no variant could be measured: {failed[0].label}: {failed[0].reason}")
-    return workers, raws, failed
-
-
-def _take_turns(
-    workers: Sequence[WorkerProcess], raws: Sequence[Raw], plan: Plan, progress: Progress
-) -> None:
-    pairs = list(zip(workers, raws, strict=True))
-    sample, config = plan.sample, plan.config
-    blocks = sample.blocks(config.block)
-    for worker in workers:
-        worker.warm([sample.texts[i] for i in sample.timed])
-    for number, texts in enumerate(blocks):
-        progress("timing single texts", number, len(blocks))
-        for worker, raw in _turned(pairs, number):
-            raw.blocks.append(worker.time(texts))
-    for worker, raw in pairs:  # before longer texts or batches raise the peak
-        raw.memory = worker.memory()
-    for length, made in sample.curve.items():
-        progress("timing by length", length, max(sample.curve))
-        for worker in workers:
-            worker.warm(made[:1])
-        for number in range(0, len(made), config.block):
-            for worker, raw in _turned(pairs, number // config.block):
-                raw.curve.setdefault(length, []).append(worker.time(made[number : number + config.block]))
-
-
-def _turned(pairs: list[tuple[WorkerProcess, Raw]], number: int) -> list[tuple[WorkerProcess, Raw]]:
-    """Turn the order, so that nobody always runs behind the same neighbour's cache."""
-    turn = number % len(pairs)
-    return pairs[turn:] + pairs[:turn]
-
-
-def _judge_all(
-    workers: Sequence[WorkerProcess], raws: Sequence[Raw], sample: Sample, progress: Progress
-) -> None:
-    """Answer every judged row; nothing is timed, so the workers share the cores."""
-    total, done = len(workers) * len(sample.texts), 0
-    chunks = range(0, len(sample.texts), _LOGITS_PER_REQUEST)
-
-    def answer(worker: WorkerProcess, raw: Raw) -> None:
-        nonlocal done
-        answers = []
-        for start in chunks:
-            texts = sample.texts[start : start + _LOGITS_PER_REQUEST]
-            answers.append(worker.logits(texts))
-            done += len(texts)
-            progress("judging answers", done, total)
-        raw.logits = np.concatenate(answers)
-
-    with ThreadPoolExecutor(max_workers=max(1, len(os.sched_getaffinity(0)))) as pool:
-        for future in [pool.submit(answer, *pair) for pair in zip(workers, raws, strict=True)]:
-            future.result()
 
 
 def _in_order(raw: Raw, labels: Sequence[str]) -> NDArray[np.float32]:

@@ -27,6 +27,8 @@ class Reading:
         own_s: Processor time of the measured processes.
         throttles: Times that a core was slowed because of heat.
         temperature_c: The hottest sensor; None where there is none.
+        cores: Processors of the machine.
+        load_average: Runnable processes over the last minute.
     """
 
     busy_s: float
@@ -35,6 +37,8 @@ class Reading:
     own_s: float
     throttles: int
     temperature_c: float | None
+    cores: int
+    load_average: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +73,13 @@ def read_counters(pids: list[int]) -> Reading | None:
         busy_s=user + nice + system + irq + softirq,
         steal_s=steal,
         total_s=sum(fields),
-        own_s=sum(_process_seconds(pid) for pid in [os.getpid(), *pids]),
+        own_s=sum(_process_seconds(pid) for pid in pids),
         throttles=sum(_number(p) or 0 for p in _CPU.glob("cpu*/thermal_throttle/core_throttle_count")),
         temperature_c=max(
             (value / 1000 for p in _THERMAL.glob("thermal_zone*/temp") if (value := _number(p))), default=None
         ),
+        cores=os.cpu_count() or 1,
+        load_average=os.getloadavg()[0],
     )
 
 
@@ -81,9 +87,9 @@ def compare_readings(before: Reading | None, after: Reading | None, *, governor:
     """Judge the time between two readings."""
     if before is None or after is None:
         return None
-    wall_s = (after.total_s - before.total_s) / (os.cpu_count() or 1) or 1.0
+    wall_s = (after.total_s - before.total_s) / after.cores or 1.0
     others = max(0.0, (after.busy_s - before.busy_s) - (after.own_s - before.own_s)) / wall_s
-    steal = (after.steal_s - before.steal_s) / (wall_s * (os.cpu_count() or 1))
+    steal = (after.steal_s - before.steal_s) / (wall_s * after.cores)
     throttles = after.throttles - before.throttles
     warnings = []
     if others > OTHERS_SHARE:
@@ -99,7 +105,7 @@ def compare_readings(before: Reading | None, after: Reading | None, *, governor:
         steal_share=steal,
         throttles=throttles,
         temperature_c=after.temperature_c,
-        load_average=os.getloadavg()[0],
+        load_average=after.load_average,
         warnings=tuple(warnings),
     )
 

@@ -112,10 +112,9 @@ def _between(interval: Interval | None, write: Callable[[float], str]) -> str:
 
 
 def _notices(report: Report) -> str:
-    warnings = report.noise.warnings if report.noise else ()
-    if not warnings:
+    if not report.warnings:
         return ""
-    said = "; ".join(warnings)
+    said = "; ".join(report.warnings)
     return (
         f'<p class="notice"><strong>Noisy run:</strong> {escape(said)}. '
         "Ratios of interleaved runs hold better than single latencies; measure again on a quiet machine.</p>"
@@ -202,7 +201,7 @@ def _legend(rows: Sequence[Row]) -> str:
 
 
 def _facts(report: Report) -> str:
-    machine, data, noise = report.environment, report.data, report.noise
+    machine, noise, data = report.places[0].environment, report.places[0].noise, report.data
     quota = f", quota {machine.cpu_quota:g}" if machine.cpu_quota else ""
     cap = f", capped at {megabytes(machine.memory_limit_bytes)}" if machine.memory_limit_bytes else ""
     facts = {

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from mixkd.runtime.bench.config import BenchConfig
 from mixkd.runtime.bench.report import Absent
 from mixkd.runtime.bench.sampling import Sample
+from mixkd.runtime.bench.targets.base import LocalTarget, Target
 from mixkd.runtime.bench.variants import Variant
 from mixkd.runtime.bundle import Task
 from mixkd.texts import Corpus
@@ -23,6 +24,7 @@ class Plan:
         task: What the outputs mean.
         labels: The answers' names, in the order in which variants are compared; (C,).
         config: How long and how closely.
+        targets: Where to measure; the first is what the others are compared with.
     """
 
     title: str
@@ -33,3 +35,4 @@ class Plan:
     task: Task
     labels: tuple[str, ...]
     config: BenchConfig
+    targets: tuple[Target, ...] = (LocalTarget(),)

@@ -2,9 +2,7 @@
 
 import base64
 import json
-import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from types import TracebackType
@@ -14,6 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixkd.errors import MeasureError
+from mixkd.runtime.bench.environment import Environment
+from mixkd.runtime.bench.noise import Reading
+from mixkd.runtime.bench.scenarios import Growth
+from mixkd.runtime.bench.targets.base import Target, full_environment
 from mixkd.runtime.bench.timing import Block
 from mixkd.runtime.bench.variants import Variant, to_json
 from mixkd.runtime.encoding import Text
@@ -24,24 +26,28 @@ _CLOSE_SECONDS = 5
 class WorkerProcess:
     """One fresh process that holds one variant; a context manager that ends it."""
 
-    def __init__(self, variant: Variant, *, threads: int) -> None:
+    def __init__(self, variant: Variant, target: Target, *, threads: int) -> None:
         self.variant = variant
+        self._target = target
         self._threads = threads
+        self._pid = 0
+        self._placed = target.place(variant)
+        launch = target.launch(threads)
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "mixkd.runtime.bench.worker"],
+            launch.command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
             text=True,
             encoding="utf-8",
-            env=_environment(threads),
+            env=full_environment(launch),
         )
 
     @property
     def pid(self) -> int:
-        """The process id."""
-        return self._process.pid
+        """The process id, where the worker runs; known once it has loaded."""
+        return self._pid
 
     def __enter__(self) -> "WorkerProcess":
         return self
@@ -65,8 +71,9 @@ class WorkerProcess:
     def load(self, first: Text) -> dict[str, Any]:
         """Load the variant and answer one text; return the times and the memory around it."""
         reply: dict[str, Any] = self._ask(
-            "load", variant=to_json(self.variant), threads=self._threads, first=first
+            "load", variant=to_json(self._placed), threads=self._threads, first=first
         )
+        self._pid = reply["pid"]
         return reply
 
     def warm(self, texts: Sequence[Text]) -> None:
@@ -87,6 +94,32 @@ class WorkerProcess:
         reply = self._ask("logits", texts=list(texts))
         return np.frombuffer(base64.b64decode(reply["float32"]), np.float32).reshape(reply["shape"])
 
+    def offline(self, texts: Sequence[Text]) -> int:
+        """Answer all texts at once; return nanoseconds."""
+        return int(self._ask("offline", texts=list(texts)))
+
+    def paced(self, texts: Sequence[Text], *, gap_s: float) -> Block:
+        """Time texts with idle gaps."""
+        return Block(**self._ask("paced", texts=list(texts), gap_s=gap_s))
+
+    def server(self, texts: Sequence[Text], *, rate_per_s: float, seed: int) -> list[int]:
+        """Answer texts at Poisson arrivals; return nanoseconds from each arrival."""
+        return list(self._ask("server", texts=list(texts), rate_per_s=rate_per_s, seed=seed))
+
+    def growth(self, texts: Sequence[Text], *, calls: int, limit_s: float) -> Growth:
+        """Make many varied calls; return the memory around them."""
+        return Growth(**self._ask("growth", texts=list(texts), calls=calls, limit_s=limit_s))
+
+    def counters(self, pids: list[int]) -> Reading | None:
+        """Read the noise guard's counters where the worker runs."""
+        reply = self._ask("counters", pids=pids)
+        return Reading(**reply) if reply else None
+
+    def environment(self) -> Environment:
+        """Describe the machine that the worker runs on."""
+        reply = self._ask("environment")
+        return Environment(**{**reply, "isa": tuple(reply["isa"])})
+
     def _ask(self, do: str, **fields: Any) -> Any:
         line = json.dumps({"do": do, **fields})
         stdin, stdout = self._process.stdin, self._process.stdout
@@ -99,27 +132,16 @@ class WorkerProcess:
         except BrokenPipeError:
             answer = ""
         if not answer:
-            raise MeasureError(f"{self.variant.name}: the measuring process ended ({self._ending()})")
+            raise MeasureError(f"{self.variant.name}: {self._ending()}")
         reply = json.loads(answer)
         if "error" in reply:
             raise MeasureError(f"{self.variant.name}: {reply['error']}")
         return reply["ok"]
 
     def _ending(self) -> str:
-        code = self._process.wait(_CLOSE_SECONDS)
+        try:
+            code = self._process.wait(_CLOSE_SECONDS)
+        except subprocess.TimeoutExpired:
+            return "it closed its pipe"
         self._log.seek(0)
-        said = self._log.read().decode("utf-8", errors="replace").strip().splitlines()
-        how = f"signal {-code}, out of memory?" if code < 0 else f"exit code {code}"
-        return f"{how}: {said[-1]}" if said else how
-
-
-def _environment(threads: int) -> dict[str, str]:
-    # The same number of threads for every engine, no telemetry thread beside the measured one, no hub.
-    return os.environ | {
-        "OMP_NUM_THREADS": str(threads),
-        "MKL_NUM_THREADS": str(threads),
-        "RAYON_NUM_THREADS": str(threads),
-        "TOKENIZERS_PARALLELISM": "false",
-        "ORT_DISABLE_TELEMETRY": "1",
-        "HF_HUB_OFFLINE": "1",
-    }
+        return self._target.explain(self._log.read().decode("utf-8", errors="replace"), code)

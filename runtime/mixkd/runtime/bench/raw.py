@@ -1,4 +1,4 @@
-"""What one worker gave, before anything is derived from it."""
+"""What workers gave, before anything is derived from it."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -6,6 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mixkd.runtime.bench.apps import Scenarios
+from mixkd.runtime.bench.cold import ColdStart
+from mixkd.runtime.bench.report import Absent, Place
 from mixkd.runtime.bench.timing import Block
 from mixkd.runtime.bench.variants import Variant
 
@@ -20,7 +23,11 @@ class Raw:
         blocks: The timed blocks, in turn.
         curve: The timed blocks of texts of one length, by length.
         memory: The reading after the single texts.
-        logits: (N, C) on the judged rows.
+        logits: (N, C) on the judged rows, their columns in the variant's own order.
+        judged: Positions of those rows among the sample's texts; (N,).
+        scenarios: Other ways of calling, where they were asked for.
+        cold_start: Whole process starts, where they were asked for.
+        smallest_cap_bytes: The least memory cap it survived, on a capped target.
     """
 
     variant: Variant
@@ -29,3 +36,22 @@ class Raw:
     curve: dict[int, list[Block]] = field(default_factory=dict)
     memory: dict[str, Any] = field(default_factory=dict)
     logits: NDArray[np.float32] | None = None
+    judged: NDArray[np.int64] | None = None
+    scenarios: Scenarios | None = None
+    cold_start: ColdStart | None = None
+    smallest_cap_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one target gave.
+
+    Attributes:
+        place: The target as it was found; None where it couldn't be reached or nothing ran there.
+        raws: One per measured variant.
+        absent: The others.
+    """
+
+    place: Place | None
+    raws: tuple[Raw, ...]
+    absent: tuple[Absent, ...]

@@ -9,6 +9,8 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from mixkd.runtime.bench.apps import Scenarios
+from mixkd.runtime.bench.cold import ColdStart
 from mixkd.runtime.bench.environment import Environment
 from mixkd.runtime.bench.intervals import Interval
 from mixkd.runtime.bench.noise import Noise
@@ -106,6 +108,7 @@ class Memory:
         peak_rss_bytes: The most that was resident, up to the end of the single texts.
         uss_bytes: Private to the process at that moment.
         pss_bytes: With shared pages divided by their sharers.
+        smallest_cap_bytes: The least memory cap under which it loaded and answered; capped targets only.
     """
 
     baseline_bytes: int | None
@@ -113,6 +116,7 @@ class Memory:
     peak_rss_bytes: int | None
     uss_bytes: int | None
     pss_bytes: int | None
+    smallest_cap_bytes: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,12 +147,15 @@ class Row:
         target: Where it ran.
         evidence: ``device``, ``capped-host`` (no latency claim) or ``emulated`` (answers only).
         size_bytes: The weight files.
-        speed_up: The reference's median latency over this one's.
+        speed_up: The median latency of the target's first variant over this one's; ``device`` only.
         quality: Against the labels and the reference.
+        logit_difference: The largest from the same variant on the first target; None there.
         latency: None where the target has no honest clock.
         start: None where there is no latency.
         memory: None where the target has no honest memory.
         samples: What `latency` is derived from.
+        scenarios: Other ways of calling; None where they weren't asked for.
+        cold_start: Whole process starts; None where they weren't asked for.
     """
 
     label: str
@@ -159,10 +166,13 @@ class Row:
     size_bytes: int
     speed_up: Interval | None
     quality: Quality
+    logit_difference: float | None
     latency: Latency | None
     start: Start | None
     memory: Memory | None
     samples: Samples | None
+    scenarios: Scenarios | None
+    cold_start: ColdStart | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,10 +187,28 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Absent:
-    """A variant that couldn't be measured, and why."""
+    """A variant that couldn't be measured, where, and why; without a label the whole target."""
 
     label: str
     reason: str
+    target: str = "local"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A target as it was found.
+
+    Attributes:
+        name: As `--target` takes it.
+        evidence: What its rows may be used for.
+        environment: The machine and the software.
+        noise: What else it did while latency was taken; None where nothing was timed.
+    """
+
+    name: str
+    evidence: str
+    environment: Environment
+    noise: Noise | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,8 +228,7 @@ class Report:
         steps: The speed-up's factors.
         data: Name, split, rows, sha256, and tokens per text (p50, p90, longest).
         config: The resolved options.
-        environment: The machine and the software.
-        noise: What else the machine did.
+        places: Where it was measured; the first is what the others are compared with.
         method: How the numbers were taken, in sentences.
     """
 
@@ -217,13 +244,28 @@ class Report:
     steps: tuple[Step, ...]
     data: dict[str, Any]
     config: dict[str, Any]
-    environment: Environment
-    noise: Noise | None
+    places: tuple[Place, ...]
     method: tuple[str, ...]
 
     def row(self, label: str) -> Row | None:
-        """Return the row of a variant, or None."""
-        return next((row for row in self.rows if row.label == label), None)
+        """Return the row of a variant on the first target, or None."""
+        first = self.places[0].name
+        return next((row for row in self.rows if row.label == label and row.target == first), None)
+
+    @property
+    def first_rows(self) -> tuple[Row, ...]:
+        """The rows of the first target."""
+        return tuple(row for row in self.rows if row.target == self.places[0].name)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Why latencies may not be believed, by target where there are several."""
+        several = len(self.places) > 1
+        return tuple(
+            f"{place.name}: {warning}" if several else warning
+            for place in self.places
+            for warning in (place.noise.warnings if place.noise else ())
+        )
 
     def to_json(self) -> str:
         """Return the JSON text of `report.json`."""

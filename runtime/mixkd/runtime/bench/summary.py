@@ -14,9 +14,10 @@ from mixkd.runtime.bench.intervals import (
 )
 from mixkd.runtime.bench.plan import Plan
 from mixkd.runtime.bench.quality import Quality, judge
-from mixkd.runtime.bench.raw import Raw
+from mixkd.runtime.bench.raw import Found, Raw
 from mixkd.runtime.bench.report import Bucket, CurvePoint, Latency, Memory, Row, Samples, Start, Step
 from mixkd.runtime.bench.sampling import length_buckets
+from mixkd.runtime.bench.targets.base import Evidence
 from mixkd.runtime.bench.variants import Kind, size_bytes
 
 _NS_PER_MS = 1e6
@@ -36,17 +37,17 @@ def reference_of(raws: Sequence[Raw]) -> Raw:
     return min(raws, key=lambda raw: order.get(raw.variant.name, len(order)))
 
 
-def summarize(raws: Sequence[Raw], plan: Plan, target: Floats) -> tuple[tuple[Row, ...], tuple[Step, ...]]:
+def summarize(found: Sequence[Found], plan: Plan, target: Floats) -> tuple[tuple[Row, ...], tuple[Step, ...]]:
     """Return the report's rows and the factors of the speed-up.
 
     Args:
-        raws: One per measured variant; logits in the order of the plan's labels.
-        plan: The texts they answered, and how the bootstrap draws.
+        found: What each target gave, the first with a row at least; logits in the order of the plan's labels.
+        plan: The texts that were answered, and how the bootstrap draws.
         target: (N, C), what is right.
     """
-    reference = reference_of(raws)
-    rows = tuple(_row(raw, reference, target, plan) for raw in raws)
-    by_name = {raw.variant.name: raw for raw in raws}
+    first = found[0].raws
+    rows = tuple(_row(raw, there, first, target, plan) for there in found for raw in there.raws)
+    by_name = {raw.variant.name: raw for raw in first if raw.blocks}
     steps = tuple(
         Step(name=name, slower=slow, faster=fast, speed_up=_speed_up(by_name[slow], by_name[fast], plan))
         for name, slow, fast in _STEPS
@@ -55,45 +56,76 @@ def summarize(raws: Sequence[Raw], plan: Plan, target: Floats) -> tuple[tuple[Ro
     return rows, steps
 
 
-def _row(raw: Raw, reference: Raw, target: Floats, plan: Plan) -> Row:
+def _row(raw: Raw, there: Found, first: Sequence[Raw], target: Floats, plan: Plan) -> Row:
+    assert there.place is not None
+    slowest = reference_of(there.raws)
+    comparable = there.place.evidence == Evidence.DEVICE and raw is not slowest
     return Row(
         label=raw.variant.name,
         runtime=raw.variant.runtime,
         precision=raw.variant.precision,
-        target="local",
-        evidence="device",
+        target=there.place.name,
+        evidence=there.place.evidence,
         size_bytes=size_bytes(raw.variant),
-        speed_up=None if raw is reference else _speed_up(reference, raw, plan),
-        quality=_quality(raw, reference, target, plan),
-        latency=_latency(raw, plan),
-        start=Start(
-            import_ms=raw.load["import_ns"] / _NS_PER_MS,
-            load_ms=raw.load["load_ns"] / _NS_PER_MS,
-            first_answer_ms=raw.load["first_answer_ns"] / _NS_PER_MS,
-        ),
-        memory=Memory(
-            baseline_bytes=raw.load["baseline_rss_bytes"],
-            loaded_bytes=raw.load["loaded_rss_bytes"],
-            peak_rss_bytes=raw.memory["peak_rss_bytes"],
-            uss_bytes=raw.memory["uss_bytes"],
-            pss_bytes=raw.memory["pss_bytes"],
-        ),
-        samples=Samples(
-            text=plan.sample.timed,
-            total_ns=tuple(ns for block in raw.blocks for ns in block.total_ns),
-            tokenize_ns=tuple(ns for block in raw.blocks for ns in block.tokenize_ns),
-            cpu_ns=tuple(block.cpu_ns for block in raw.blocks),
-        ),
+        speed_up=_speed_up(slowest, raw, plan) if comparable else None,
+        quality=_quality(raw, reference_of(first), target, plan),
+        logit_difference=_difference(raw, first),
+        latency=_latency(raw, plan) if raw.blocks else None,
+        start=_start(raw) if raw.blocks else None,
+        memory=_memory(raw) if raw.blocks else None,
+        samples=_samples(raw, plan) if raw.blocks else None,
+        scenarios=raw.scenarios,
+        cold_start=raw.cold_start,
     )
 
 
-def _quality(raw: Raw, reference: Raw, target: Floats, plan: Plan) -> Quality:
+def _start(raw: Raw) -> Start:
+    return Start(
+        import_ms=raw.load["import_ns"] / _NS_PER_MS,
+        load_ms=raw.load["load_ns"] / _NS_PER_MS,
+        first_answer_ms=raw.load["first_answer_ns"] / _NS_PER_MS,
+    )
+
+
+def _memory(raw: Raw) -> Memory:
+    return Memory(
+        baseline_bytes=raw.load["baseline_rss_bytes"],
+        loaded_bytes=raw.load["loaded_rss_bytes"],
+        peak_rss_bytes=raw.memory["peak_rss_bytes"],
+        uss_bytes=raw.memory["uss_bytes"],
+        pss_bytes=raw.memory["pss_bytes"],
+        smallest_cap_bytes=raw.smallest_cap_bytes,
+    )
+
+
+def _samples(raw: Raw, plan: Plan) -> Samples:
+    return Samples(
+        text=plan.sample.timed,
+        total_ns=tuple(ns for block in raw.blocks for ns in block.total_ns),
+        tokenize_ns=tuple(ns for block in raw.blocks for ns in block.tokenize_ns),
+        cpu_ns=tuple(block.cpu_ns for block in raw.blocks),
+    )
+
+
+def _difference(raw: Raw, first: Sequence[Raw]) -> float | None:
+    """Return the largest difference of a logit from the same variant on the first target."""
+    twin = next((other for other in first if other.variant.name == raw.variant.name), None)
+    if twin is None or twin is raw:
+        return None
+    logits, others = _answers(raw), _answers(twin)[raw.judged]
+    return float(np.abs(logits - others).max())
+
+
+def _answers(raw: Raw) -> Floats:
     assert raw.logits is not None
-    assert reference.logits is not None
+    return raw.logits.astype(np.float64)
+
+
+def _quality(raw: Raw, reference: Raw, target: Floats, plan: Plan) -> Quality:
     return judge(
-        raw.logits.astype(np.float64),
-        target,
-        None if raw is reference else reference.logits.astype(np.float64),
+        _answers(raw),
+        target[raw.judged],
+        None if raw is reference else _answers(reference)[raw.judged],
         task=plan.task,
         resampling=_resampling(plan),
     )

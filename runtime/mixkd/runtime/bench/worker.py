@@ -49,19 +49,20 @@ class Worker:
             "first_answer_ns": answered - first,
             "baseline_rss_bytes": BASELINE.rss_bytes,
             "loaded_rss_bytes": after_load.rss_bytes,
+            "pid": os.getpid(),
         }
 
     def warm(self, request: dict[str, Any]) -> int:
         """Warm every length of the texts."""
         from mixkd.runtime.bench.timing import warm_up
 
-        return warm_up(self._subject, [_text(text) for text in request["texts"]])
+        return warm_up(self._subject, _texts(request))
 
     def time(self, request: dict[str, Any]) -> dict[str, Any]:
         """Time one block of texts."""
         from mixkd.runtime.bench.timing import time_block
 
-        return asdict(time_block(self._subject, [_text(text) for text in request["texts"]]))
+        return asdict(time_block(self._subject, _texts(request)))
 
     def memory(self, _request: dict[str, Any]) -> dict[str, Any]:
         """Read the memory, PSS and USS too."""
@@ -71,12 +72,56 @@ class Worker:
         """Answer texts, untimed; float32 as base64, so that nothing is rounded on the way."""
         import numpy as np
 
-        answers = self._subject.logits([_text(text) for text in request["texts"]])
+        answers = self._subject.logits(_texts(request))
         array = np.ascontiguousarray(answers, np.float32)
         return {"shape": array.shape, "float32": base64.b64encode(array.tobytes()).decode("ascii")}
 
+    def offline(self, request: dict[str, Any]) -> int:
+        """Answer all texts, handed over at once."""
+        from mixkd.runtime.bench.scenarios import run_offline
+
+        return run_offline(self._subject, _texts(request))
+
+    def paced(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Time texts with idle gaps."""
+        from mixkd.runtime.bench.scenarios import run_paced
+
+        return asdict(run_paced(self._subject, _texts(request), gap_s=request["gap_s"]))
+
+    def server(self, request: dict[str, Any]) -> list[int]:
+        """Answer texts at random arrivals."""
+        from mixkd.runtime.bench.scenarios import run_server
+
+        rate, seed = request["rate_per_s"], request["seed"]
+        return run_server(self._subject, _texts(request), rate_per_s=rate, seed=seed)
+
+    def growth(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Make many varied calls and watch the memory."""
+        from mixkd.runtime.bench.scenarios import measure_growth
+
+        calls, limit_s = request["calls"], request["limit_s"]
+        return asdict(measure_growth(self._subject, _texts(request), calls=calls, limit_s=limit_s))
+
+    def counters(self, request: dict[str, Any]) -> dict[str, Any] | None:
+        """Read what the whole machine has done so far, for the noise guard."""
+        from mixkd.runtime.bench.noise import read_counters
+
+        reading = read_counters(request["pids"])
+        return asdict(reading) if reading else None
+
+    def environment(self, _request: dict[str, Any]) -> dict[str, Any]:
+        """Describe this machine."""
+        from mixkd.runtime.bench.environment import read_environment
+
+        return asdict(read_environment())
+
+
+def _texts(request: dict[str, Any]) -> list[Any]:
+    return [_text(text) for text in request["texts"]]
+
 
 def _text(value: Any) -> Any:
+    # JSON has no tuples: a pair of texts travels as a list.
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -84,11 +129,20 @@ def serve(requests: TextIO, replies: TextIO) -> None:
     """Answer requests until the pipe closes."""
     worker = Worker()
     handlers: dict[str, Handler] = {
-        "load": worker.load,
-        "warm": worker.warm,
-        "time": worker.time,
-        "memory": worker.memory,
-        "logits": worker.logits,
+        handler.__name__: handler
+        for handler in (
+            worker.load,
+            worker.warm,
+            worker.time,
+            worker.memory,
+            worker.logits,
+            worker.offline,
+            worker.paced,
+            worker.server,
+            worker.growth,
+            worker.counters,
+            worker.environment,
+        )
     }
     for line in requests:
         request = json.loads(line)

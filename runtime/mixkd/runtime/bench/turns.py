@@ -1,0 +1,202 @@
+"""One target: a worker per variant, turns in blocks, then the other scenarios, then quality.
+
+A variant that fails, at loading or later, becomes absent with the reason; the others go on.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import partial
+
+import numpy as np
+
+from mixkd.errors import MeasureError
+from mixkd.runtime.bench.apps import run_scenarios
+from mixkd.runtime.bench.caps import smallest_cap
+from mixkd.runtime.bench.cold import ColdStart, measure_cold_start
+from mixkd.runtime.bench.noise import compare_readings
+from mixkd.runtime.bench.plan import Plan
+from mixkd.runtime.bench.processes import WorkerProcess
+from mixkd.runtime.bench.progress import Progress
+from mixkd.runtime.bench.raw import Found, Raw
+from mixkd.runtime.bench.report import Absent, Place
+from mixkd.runtime.bench.targets.base import Evidence, LocalTarget, Target
+from mixkd.runtime.bench.targets.profiles import ProfileTarget
+from mixkd.runtime.bench.timing import Block
+from mixkd.runtime.encoding import Text
+
+_LOGITS_PER_REQUEST = 250
+
+
+def measure_on(target: Target, plan: Plan, progress: Progress) -> Found:
+    """Measure the plan's variants on one target.
+
+    Returns:
+        What was found; a target that can't be reached gives no place and one absence that says why.
+    """
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(target)
+            turns = _Turns(target, plan, progress, stack)
+            return turns.run()
+        except MeasureError as error:
+            reason = str(error).removeprefix(f"{target.name}: ")
+            return Found(None, (), (Absent(label="", reason=reason, target=target.name),))
+
+
+class _Turns:
+    """The living workers of one target and what they have given so far."""
+
+    def __init__(self, target: Target, plan: Plan, progress: Progress, stack: ExitStack) -> None:
+        self._target, self._plan, self._progress, self._stack = target, plan, progress, stack
+        self._pairs: list[tuple[WorkerProcess, Raw]] = []
+        self._absent: list[Absent] = []
+
+    def run(self) -> Found:
+        """Run every phase and return what came out."""
+        timed = self._target.evidence is not Evidence.EMULATED
+        cold = self._cold_starts() if timed else {}
+        self._load()
+        if not self._pairs:
+            return Found(None, (), tuple(self._absent))
+        environment = self._pairs[0][0].environment()
+        noise = None
+        if timed:
+            pids = [worker.pid for worker, _ in self._pairs]
+            before = self._pairs[0][0].counters(pids)
+            self._time_single_texts()
+            after = self._pairs[0][0].counters(pids) if self._pairs else None
+            noise = compare_readings(before, after, governor=environment.governor)
+            self._time_lengths()
+            self._run_scenarios()
+        self._judge()
+        for _, raw in self._pairs:
+            raw.cold_start = cold.get(raw.variant.name)
+        place = Place(
+            name=self._target.name, evidence=self._target.evidence, environment=environment, noise=noise
+        )
+        return Found(place, tuple(raw for _, raw in self._pairs), tuple(self._absent))
+
+    def _cold_starts(self) -> dict[str, ColdStart]:
+        config = self._plan.config
+        if not config.cold_starts or not isinstance(self._target, LocalTarget):
+            return {}
+        found = {}
+        for number, variant in enumerate(self._plan.variants):
+            self._progress(f"starting {variant.name} cold", number, len(self._plan.variants))
+            try:
+                found[variant.name] = measure_cold_start(
+                    variant, self._first, threads=config.threads, repeats=config.cold_starts
+                )
+            except MeasureError:
+                continue  # loading it below fails too, and says why
+        return found
+
+    def _load(self) -> None:
+        """Load one worker after the other, so that loading isn't disturbed either."""
+        for number, variant in enumerate(self._plan.variants):
+            self._progress(f"loading {variant.name}", number, len(self._plan.variants))
+            try:
+                worker = WorkerProcess(variant, self._target, threads=self._plan.config.threads)
+                self._stack.enter_context(worker)
+                self._pairs.append((worker, Raw(variant, worker.load(self._first))))
+            except MeasureError as error:
+                self._give_up(variant.name, error)
+
+    def _time_single_texts(self) -> None:
+        sample, config = self._plan.sample, self._plan.config
+        blocks = sample.blocks(config.block)
+        self._warm([sample.texts[i] for i in sample.timed])
+        for number, texts in enumerate(blocks):
+            self._progress("timing single texts", number, len(blocks))
+            self._time(number, texts, lambda raw: raw.blocks)
+        # Read before longer texts or batches raise the peak.
+        self._each(0, lambda worker, raw: raw.memory.update(worker.memory()))
+        if isinstance(self._target, ProfileTarget):
+            for _, raw in self._pairs:
+                raw.smallest_cap_bytes = smallest_cap(
+                    raw.variant, self._target, self._first, threads=config.threads
+                )
+
+    def _time_lengths(self) -> None:
+        sample, size = self._plan.sample, self._plan.config.block
+        for length, made in sample.curve.items():
+            self._progress("timing by length", length, max(sample.curve))
+            self._warm(made[:1])
+            for _, raw in self._pairs:
+                raw.curve[length] = []
+            for number, start in enumerate(range(0, len(made), size)):
+                self._time(number, made[start : start + size], partial(_curve_blocks, length))
+
+    def _run_scenarios(self) -> None:
+        if not self._plan.config.scenarios:
+            return
+        texts = [self._plan.sample.texts[i] for i in self._plan.sample.timed]
+
+        def run(worker: WorkerProcess, raw: Raw) -> None:
+            self._progress(f"scenarios of {raw.variant.name}", 0, 1)
+            mean_ms = float(np.mean([block.total_ns for block in raw.blocks])) / 1e6
+            raw.scenarios = run_scenarios(worker, texts, self._plan.config, mean_ms=mean_ms)
+
+        self._each(0, run)
+
+    def _judge(self) -> None:
+        """Answer the judged rows; nothing is timed, so the workers share the cores."""
+        judged = self._judged()
+        texts = [self._plan.sample.texts[i] for i in judged]
+        total, done = len(self._pairs) * len(texts), 0
+
+        def answer(worker: WorkerProcess, raw: Raw) -> None:
+            nonlocal done
+            answers = []
+            for start in range(0, len(texts), _LOGITS_PER_REQUEST):
+                some = texts[start : start + _LOGITS_PER_REQUEST]
+                answers.append(worker.logits(some))
+                done += len(some)
+                self._progress("judging answers", done, total)
+            raw.logits, raw.judged = np.concatenate(answers), judged
+
+        with ThreadPoolExecutor(max_workers=len(os.sched_getaffinity(0))) as pool:
+            futures = [(pair, pool.submit(answer, *pair)) for pair in self._pairs]
+        for pair, future in futures:
+            error = future.exception()
+            if isinstance(error, MeasureError):
+                self._pairs.remove(pair)
+                self._give_up(pair[1].variant.name, error)
+            elif error:
+                raise error
+
+    def _judged(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        count = len(self._plan.sample.texts)
+        if self._target.evidence is Evidence.EMULATED and count > self._plan.config.emulated_rows:
+            return np.linspace(0, count - 1, self._plan.config.emulated_rows).round().astype(np.int64)
+        return np.arange(count)
+
+    def _warm(self, texts: Sequence[Text]) -> None:
+        self._each(0, lambda worker, _: worker.warm(texts))
+
+    def _time(self, turn: int, texts: Sequence[Text], where: Callable[[Raw], list[Block]]) -> None:
+        self._each(turn, lambda worker, raw: where(raw).append(worker.time(texts)))
+
+    def _each(self, turn: int, do: Callable[[WorkerProcess, Raw], object]) -> None:
+        """Do something with every worker, the order turned, so that nobody always follows the same one."""
+        turn %= max(len(self._pairs), 1)
+        for pair in self._pairs[turn:] + self._pairs[:turn]:
+            try:
+                do(*pair)
+            except MeasureError as error:
+                self._pairs.remove(pair)
+                self._give_up(pair[1].variant.name, error)
+
+    def _give_up(self, label: str, error: MeasureError) -> None:
+        reason = str(error).removeprefix(f"{label}: ")
+        self._absent.append(Absent(label=label, reason=reason, target=self._target.name))
+
+    @property
+    def _first(self) -> Text:
+        return self._plan.sample.texts[self._plan.sample.timed[0]]
+
+
+def _curve_blocks(length: int, raw: Raw) -> list[Block]:
+    return raw.curve[length]
