@@ -127,6 +127,7 @@ def answers(folder: Path) -> list[Prediction]:
     return [Classifier.load(folder, threads=1).predict(text) for text in PROBES]
 
 
+@pytest.mark.slow
 def test_a_damaged_bundle_is_refused_or_answers_as_the_whole_one(tmp_path: Path) -> None:
     chance, right = random.Random(SEED), answers(FIXTURE)
     refused = answered = 0
@@ -144,6 +145,7 @@ def test_a_damaged_bundle_is_refused_or_answers_as_the_whole_one(tmp_path: Path)
     assert answered > 10  # a manifest in another layout is no damage
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verify", [True, False])
 def test_a_forged_manifest_is_refused_or_loads(tmp_path: Path, verify: bool) -> None:
     # Its checksum is right, so that what it says is all there is to judge; it may name other labels.

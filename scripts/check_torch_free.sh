@@ -1,0 +1,51 @@
+#!/bin/sh
+# Install the wheel without extras into an empty environment: it must answer and pass the runtime's tests there,
+# and nothing of the training side may be installed or imported.
+#
+#   scripts/check_torch_free.sh [WHEEL [PYTEST ARGUMENT...]]
+#
+# Without a wheel, one is built by $PYTHON [python3], which needs the packages build and hatchling.
+set -eu
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+python=${PYTHON:-python3}
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+wheel=${1:-}
+[ $# -eq 0 ] || shift
+if [ -z "$wheel" ]; then
+    "$python" -m build --no-isolation --wheel --outdir "$scratch/dist" "$root" >"$scratch/build.log"
+    wheel=$(echo "$scratch"/dist/*.whl)
+fi
+
+"$python" -m venv "$scratch/venv"
+"$scratch/venv/bin/python" -m pip install --quiet --constraint "$root/constraints.txt" "$wheel" pytest
+
+# Away from the source tree, so that only what the wheel brought can be imported.
+unset PYTHONPATH
+mkdir "$scratch/tests"
+cp "$root/pyproject.toml" "$scratch"
+cp "$root/tests/conftest.py" "$scratch/tests"
+cp -r "$root/tests/runtime" "$scratch/tests"
+cd "$scratch"
+PATH="$scratch/venv/bin:$PATH"
+bundle=tests/runtime/fixtures/bundle
+
+python - "$bundle" <<'END'
+import importlib.util
+import sys
+
+from mixkd.runtime import Classifier
+
+banned = {"torch", "transformers", "optimum", "onnx", "datasets", "accelerate"}
+answer = Classifier.load(sys.argv[1]).predict("wake me up at 7")
+assert answer.label == "alarm", answer
+installed = {name for name in banned if importlib.util.find_spec(name)}
+assert not installed, f"installed: {installed}"
+imported = banned & set(sys.modules)
+assert not imported, f"imported: {imported}"
+END
+test "$(mkd predict "$bundle" "wake me up at 7" | cut -f 1)" = alarm
+test "$(echo "send my money" | mkd predict "$bundle" | cut -f 1)" = transfer
+python -m pytest -q -p no:cacheprovider --ignore=tests/runtime/bench tests/runtime "$@"
