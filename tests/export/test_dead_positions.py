@@ -11,8 +11,7 @@ from mixkd.export.convert import convert
 from mixkd.export.graph import Graph, copy_of
 from mixkd.export.rewrite import rewrite
 from mixkd.export.sessions import session_of
-
-from .conftest import ENCODERS, tiny_classifier
+from tests.tiny import ENCODERS, tiny_classifier
 
 ROUNDING = 1e-5
 """Of the largest logit."""
@@ -36,7 +35,7 @@ def _feeds(model: onnx.ModelProto, max_length: int) -> list[dict[str, NDArray[np
 def test_rewritten_graph_answers_as_traced_graph_and_pytorch_do(kind: str) -> None:
     model = tiny_classifier(kind)
     traced = convert(model)
-    rewritten, report = rewrite(traced)
+    rewritten, report = rewrite(traced, max_length=46)
     before, after = session_of(traced, threads=1), session_of(rewritten, threads=1)
     assert report.narrowed > 8
     assert len(rewritten.graph.node) < len(traced.graph.node)
@@ -52,7 +51,7 @@ def test_rewritten_graph_answers_as_traced_graph_and_pytorch_do(kind: str) -> No
 
 @pytest.mark.parametrize("kind", ["bert", "deberta-v2", "modernbert"])
 def test_last_feed_forward_computes_one_position(kind: str) -> None:
-    rewritten, _ = rewrite(convert(tiny_classifier(kind)))
+    rewritten, _ = rewrite(convert(tiny_classifier(kind)), max_length=46)
     graph = Graph(copy_of(rewritten))
     activation = [node.output[0] for node in graph.nodes if node.op_type in {"Erf", "Gelu"}]
     probe = copy_of(graph.model)
@@ -64,7 +63,7 @@ def test_last_feed_forward_computes_one_position(kind: str) -> None:
 
 
 def test_classifier_that_pools_all_positions_is_left_alone() -> None:
-    _, report = rewrite(convert(tiny_classifier("modernbert", classifier_pooling="mean")))
+    _, report = rewrite(convert(tiny_classifier("modernbert", classifier_pooling="mean")), max_length=46)
     assert report.narrowed == 0
 
 
@@ -88,7 +87,7 @@ def test_selection_stops_where_positions_meet() -> None:
         [onnx.numpy_helper.from_array(np.array(value, np.int64), name) for name, value in constants],
     )
     traced = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
-    rewritten, report = rewrite(traced)
+    rewritten, report = rewrite(traced, max_length=46)
     assert report.narrowed == 1
     feed = {"input_ids": np.arange(12).reshape(2, 6)}
     expected, found = (session_of(model).run(["logits"], feed)[0] for model in (traced, rewritten))

@@ -17,8 +17,7 @@ from mixkd.runtime.bench.quality import divergence
 from mixkd.runtime.bundle import Task
 
 from .config import ExportConfig, Recipe, TableFormat
-from .graph import Graph, copy_of
-from .quantize import Quantized, product_nodes, quantize
+from .quantize import Quantized, quantize
 from .verify import Judge, Logits
 
 SENSITIVITY_ROWS = 200
@@ -113,7 +112,7 @@ def _climb(
 
 def rank_sensitive(fp32: onnx.ModelProto, recipe: Recipe, judge: Judge, *, seed: int) -> list[str]:
     """Return the names of the products, the one whose quantization alone changes the answers most first."""
-    names = [node.name for node in product_nodes(Graph(copy_of(fp32)))]
+    names = quantize(fp32, recipe, tables=TableFormat.FP32).products
     rng = np.random.default_rng(seed)
     count = len(judge.examples.texts)
     rows = sorted(rng.choice(count, min(SENSITIVITY_ROWS, count), replace=False).tolist())

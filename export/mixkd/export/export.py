@@ -93,7 +93,7 @@ def export_student(
         judges = _Judges(opened, corpus, folder, progress)
         judge = judges.to_report()
         progress("converting to ONNX")
-        fp32, rewrites = rewrite(convert(opened.model))
+        fp32, rewrites = rewrite(convert(opened.model), max_length=opened.max_length)
         choice = _quantized(fp32, config, judges, progress) if config.int8 else None
         answering = choice.quantized.model if choice else fp32
         onnx.checker.check_model(answering, full_check=True)

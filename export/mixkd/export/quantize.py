@@ -5,9 +5,9 @@
     x ─ MatMul(W) ─ y     becomes     x ─ DynamicQuantizeLinear ─ MatMulInteger(W8) ─ Cast ─ Mul(scales) ─ y
 
 Weights are symmetric, with one scale per output channel; activations get one scale per call, found on the fly
-and shared by all products that read the same tensor. Products of two activations, and everything after the
-pooling (linear layers of rank 2, which the tracer writes as Gemm), stay in fp32: they cost next to nothing
-and lose the most. onnxruntime fuses the nodes above into one or two when it opens the file.
+and shared by all products that read the same tensor. Products of two activations and the classifier's last
+layer stay in fp32: they cost next to nothing and lose the most. onnxruntime fuses the nodes above into one or
+two when it opens the file.
 """
 
 from collections.abc import Collection
@@ -19,7 +19,10 @@ import onnx
 from numpy.typing import NDArray
 
 from .config import Recipe, TableFormat
-from .graph import Graph, copy_of
+from .graph import Graph, attribute, copy_of
+
+_SMALL_TABLE_BYTES = 2**18
+# A smaller table (segments, positions) stays in fp32: three more nodes would cost time and save nothing.
 
 _LEVELS = {Recipe.PORTABLE: 64, Recipe.FAST: 127}
 # AVX2 without VNNI adds two products in 16 bits: 255 * 64 * 2 fits, 255 * 127 * 2 does not.
@@ -52,6 +55,7 @@ def quantize(
         keep: Names of MatMul nodes that stay in fp32.
     """
     graph = Graph(copy_of(model))
+    _split_linear_layers(graph)
     products = [node for node in product_nodes(graph) if node.name not in keep]
     scales: dict[str, tuple[str, str, str]] = {}
     for node in products:
@@ -59,6 +63,31 @@ def quantize(
     found = _quantize_tables(graph) if tables is TableFormat.INT8 else []
     graph.tidy()
     return Quantized(graph.model, tuple(node.name for node in products), tuple(found))
+
+
+def _split_linear_layers(graph: Graph) -> None:
+    # After the pooling the tracer writes Gemm: a product and its bias in one. The last one stays as it is.
+    for node in list(graph.nodes):
+        weights = graph.constant(node.input[1]) if node.op_type == "Gemm" else None
+        if weights is None or node.output[0] in graph.outputs or len(node.input) < 3:
+            continue
+        right = weights.T if attribute(node, "transB", 0) else weights
+        if (
+            attribute(node, "alpha", 1.0) != 1
+            or attribute(node, "beta", 1.0) != 1
+            or attribute(node, "transA", 0)
+        ):
+            continue
+        matrix = graph.add_constant(right, f"{node.input[1]}/right")
+        bias, result = node.input[2], node.output[0]
+        node.op_type = "MatMul"
+        node.input[:] = [node.input[0], matrix]
+        node.output[0] = graph.fresh_name(f"{node.name}/product")
+        del node.attribute[:]
+        graph.nodes.append(
+            onnx.helper.make_node("Add", [node.output[0], bias], [result], name=f"{node.name}/bias")
+        )
+    graph.tidy()
 
 
 def product_nodes(graph: Graph) -> list[onnx.NodeProto]:
@@ -88,10 +117,9 @@ def _quantize_product(
     integers, column_scale = round_columns(weights, levels)
     name = node.name
     weight = graph.add_constant(integers, f"{name}/weight_int8")
-    weight_zero = graph.add_constant(np.zeros(integers.shape[1], np.int8), f"{name}/weight_zero")
     weight_scale = graph.add_constant(column_scale, f"{name}/weight_scale")
     # The order of the inputs below is the one that onnxruntime's fusion looks for.
-    total = graph.add_node("MatMulInteger", [quantized, weight, zero, weight_zero], f"{name}/int32")
+    total = graph.add_node("MatMulInteger", [quantized, weight, zero], f"{name}/int32")
     real = graph.add_node("Cast", [total], f"{name}/float", to=onnx.TensorProto.FLOAT)
     both = graph.add_node("Mul", [scale, weight_scale], f"{name}/scale")
     node.op_type = "Mul"
@@ -116,6 +144,8 @@ def _quantize_tables(graph: Graph) -> list[str]:
         if not readers or not looked_up or not _is_matrix(table):
             continue
         assert table is not None, "_is_matrix refuses None"
+        if table.nbytes < _SMALL_TABLE_BYTES:
+            continue
         integers, row_scale = round_columns(table.T, 127)
         rows = graph.add_constant(integers.T, f"{name}_int8")
         scales = graph.add_constant(row_scale[:, None], f"{name}_scale")

@@ -15,7 +15,7 @@ from mixkd.runtime.predictor import cut_batches
 
 from .convert import convert, load_classifier
 from .rewrite import rewrite
-from .student import load_tokenizer
+from .student import load_tokenizer, position_limit
 
 
 class TorchModel:
@@ -64,7 +64,8 @@ def export_fp32(model: Path, onnx_file: Path) -> None:
         ModelError: If the folder is no classifier, or optimum can't export it.
         OutputError: If the file can't be written.
     """
-    graph, _ = rewrite(convert(load_classifier(model, attention="eager")))
+    loaded = load_classifier(model, attention="eager")
+    graph, _ = rewrite(convert(loaded), max_length=position_limit(loaded))
     with clear_write_errors(onnx_file):
         onnx_file.parent.mkdir(parents=True, exist_ok=True)
         onnx.save(graph, onnx_file)

@@ -1,11 +1,15 @@
 """Where the bytes of a graph are."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 import onnx
 
 from .graph import Graph, copy_of
+
+_HEAD = {"pooler", "pre_classifier", "head", "classifier"}
+# What transformers' encoders call the layers after the pooling.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,9 +39,11 @@ class Sizes:
 def measure_sizes(model: onnx.ModelProto) -> Sizes:
     """Split the weights of a graph by what reads them."""
     graph = Graph(copy_of(model))
-    parts = {"Gather": 0, "Gemm": 0, "": 0}
+    parts = dict.fromkeys(("embeddings", "encoder", "head"), 0)
     for name, tensor in graph.initializers.items():
-        ops = {node.op_type for node, _ in graph.readers[name]}
-        part = next(iter(ops)) if len(ops) == 1 and ops <= set(parts) else ""
+        readers = [node for node, _ in graph.readers[name]]
+        scopes = {scope for n in (name, *(node.name for node in readers)) for scope in re.split(r"[/.]", n)}
+        looked_up = {node.op_type for node in readers} <= {"Gather", "Slice"}
+        part = "head" if scopes & _HEAD else "embeddings" if looked_up else "encoder"
         parts[part] += onnx.numpy_helper.to_array(tensor).nbytes
-    return Sizes(embeddings_bytes=parts["Gather"], encoder_bytes=parts[""], head_bytes=parts["Gemm"])
+    return Sizes(**{f"{part}_bytes": size for part, size in parts.items()})

@@ -74,7 +74,7 @@ def open_student(folder: Path, *, max_length: int | None) -> Student:
     task = Task.REGRESSION if config.num_labels == 1 else _TASKS[config.problem_type]
     names = config.id2label or {}
     labels = tuple(str(names.get(i, i)) for i in range(config.num_labels))
-    limit = _positions(model)
+    limit = position_limit(model)
     if max_length is not None and max_length > limit:
         raise ConfigError(
             f"max_length is {max_length}, but {folder} has {limit} positions: give {limit} or less"
@@ -94,15 +94,16 @@ def load_tokenizer(folder: Path) -> "PreTrainedTokenizerFast":
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)  # type: ignore[no-untyped-call]  # transformers
+        tokenizer: PreTrainedTokenizerFast = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError) as error:
         raise ModelError(f"{folder} has no tokenizer that can be loaded: {error}".splitlines()[0]) from error
     if not tokenizer.is_fast:
         raise ModelError(f"{folder} has a slow tokenizer only: the runtime needs a tokenizer.json")
-    return tokenizer  # type: ignore[no-any-return]  # AutoTokenizer is not typed
+    return tokenizer
 
 
-def _positions(model: "PreTrainedModel") -> int:
+def position_limit(model: "PreTrainedModel") -> int:
+    """Return the tokens of the longest text that a model has positions for."""
     config = model.config
     rows = int(getattr(config, "max_position_embeddings", 0) or 10**9)
     counts_from_padding = config.model_type in _COUNT_FROM_PADDING

@@ -1,0 +1,99 @@
+"""int8 graphs: what becomes int8, and that it means the same."""
+
+from collections import Counter
+
+import numpy as np
+import onnx
+import pytest
+
+from mixkd.export.config import Recipe, TableFormat
+from mixkd.export.convert import convert
+from mixkd.export.quantize import quantize, round_columns
+from mixkd.export.rewrite import rewrite
+from mixkd.export.sessions import session_of
+from tests.tiny import ENCODERS, tiny_classifier
+
+
+def _fp32(kind: str = "bert", vocab_size: int = 120) -> onnx.ModelProto:
+    return rewrite(convert(tiny_classifier(kind, vocab_size=vocab_size)), max_length=46)[0]
+
+
+def test_every_product_but_the_last_is_int8() -> None:
+    quantized = quantize(_fp32(), Recipe.PORTABLE, tables=TableFormat.FP32)
+    ops = Counter(node.op_type for node in quantized.model.graph.node)
+    assert ops["MatMulInteger"] == len(quantized.products) == 2 * 6 + 1
+    assert ops["MatMul"] == 0
+    assert ops["Gemm"] == 1
+    onnx.checker.check_model(quantized.model, full_check=True)
+
+
+def test_query_key_and_value_share_one_quantized_input() -> None:
+    quantized = quantize(_fp32(), Recipe.PORTABLE, tables=TableFormat.FP32)
+    ops = Counter(node.op_type for node in quantized.model.graph.node)
+    # Per layer: the layer's input, the context, the feed-forward's input and its inside; the last layer's
+    # query reads position 0 alone; then the pooler.
+    assert ops["DynamicQuantizeLinear"] == 4 + 5 + 1
+
+
+def test_kept_products_stay_in_fp32() -> None:
+    fp32 = _fp32()
+    names = quantize(fp32, Recipe.PORTABLE, tables=TableFormat.FP32).products
+    quantized = quantize(fp32, Recipe.PORTABLE, tables=TableFormat.FP32, keep=names[:3])
+    assert quantized.products == names[3:]
+    assert Counter(node.op_type for node in quantized.model.graph.node)["MatMul"] == 3
+
+
+def test_only_large_tables_are_int8() -> None:
+    fp32 = _fp32(vocab_size=6000)
+    quantized = quantize(fp32, Recipe.PORTABLE, tables=TableFormat.INT8)
+    assert quantized.tables == ("bert.embeddings.word_embeddings.weight",)
+    (rows,) = [t for t in quantized.model.graph.initializer if list(t.dims) == [6000, 16]]
+    assert rows.data_type == onnx.TensorProto.INT8
+    assert quantize(fp32, Recipe.PORTABLE, tables=TableFormat.FP32).tables == ()
+
+
+@pytest.mark.parametrize(("recipe", "levels"), [(Recipe.PORTABLE, 64), (Recipe.FAST, 127)])
+def test_weights_stay_within_the_levels_of_the_recipe(recipe: Recipe, levels: int) -> None:
+    quantized = quantize(_fp32(), recipe, tables=TableFormat.FP32)
+    weights = [
+        onnx.numpy_helper.to_array(tensor)
+        for tensor in quantized.model.graph.initializer
+        if tensor.data_type == onnx.TensorProto.INT8
+    ]
+    # Every column uses its whole range: the scales are per output channel.
+    assert all((np.abs(matrix).max(axis=0) == levels).all() for matrix in weights)
+
+
+def test_round_columns_is_the_nearest_number_with_one_scale_per_column() -> None:
+    weights = np.array([[1.0, -0.02], [-0.5, 0.01], [0.26, 0.0]], np.float32)
+    integers, scale = round_columns(weights, 64)
+    np.testing.assert_allclose(scale, [1 / 64, 0.02 / 64], rtol=1e-6)
+    np.testing.assert_array_equal(integers, [[64, -64], [-32, 32], [17, 0]])
+    assert integers.dtype == np.int8
+
+
+def test_column_of_zeros_stays_zero() -> None:
+    integers, scale = round_columns(np.zeros((3, 2), np.float32), 64)
+    assert not integers.any()
+    assert np.isfinite(scale).all()
+
+
+@pytest.mark.parametrize("kind", ENCODERS)
+def test_int8_answers_nearly_as_fp32_does_for_every_encoder(kind: str) -> None:
+    fp32 = _fp32(kind, vocab_size=6000)
+    quantized = quantize(fp32, Recipe.PORTABLE, tables=TableFormat.INT8)
+    rng = np.random.default_rng(2)
+    mask = np.ones((1, 20), np.int64)
+    expected, found = [], []
+    before, after = session_of(fp32, threads=1), session_of(quantized.model, threads=1)
+    for _ in range(12):
+        arrays = {
+            "input_ids": rng.integers(5, 6000, (1, 20)),
+            "attention_mask": mask,
+            "token_type_ids": 0 * mask,
+        }
+        feed = {value.name: arrays[value.name] for value in fp32.graph.input}
+        expected.append(before.run(["logits"], feed)[0][0])
+        found.append(after.run(["logits"], feed)[0][0])
+    error = np.abs(np.subtract(found, expected)).mean()
+    assert 0 < error < 0.1 * np.abs(expected).mean()
