@@ -11,6 +11,7 @@
     ├── OutputError          the result can't be written where it was asked for
     ├── MissingExtraError    a package of an optional extra isn't installed
     ├── MeasureError         a measurement can't be made, or can't be believed
+    ├── RegressionError      exit code 4: a report is worse than an older one, beyond noise
     └── BudgetError          exit code 3: no int8 candidate stays within the accuracy budget
 """
 
@@ -67,3 +68,9 @@ class BudgetError(MkdError):
     """No int8 candidate stays within the accuracy budget."""
 
     exit_code: ClassVar[int] = 3
+
+
+class RegressionError(MkdError):
+    """A report is worse than an older one, beyond noise and what is allowed."""
+
+    exit_code: ClassVar[int] = 4

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mixkd.compress.config import MINILM
-from mixkd.errors import MissingExtraError
+from mixkd.errors import ConfigError, MissingExtraError, RegressionError
 from mixkd.options import Data, LabelColumn, Output, Overwrite, Seed, Text2Column, TextColumn, columns
 
 
@@ -15,6 +15,8 @@ def register(app: typer.Typer) -> None:
     """Add this stage's commands to `mkd`."""
     app.command("quickstart")(quickstart)
     app.command("bench")(bench)
+    app.command("compare")(compare)
+    app.command("targets")(targets)
 
 
 def quickstart(
@@ -66,7 +68,18 @@ def bench(
     split: Annotated[
         str | None, typer.Option(help="The split to measure on [test, else validation].")
     ] = None,
+    also: Annotated[
+        list[Path] | None, typer.Option(help="Another bundle of the same labels; may be repeated.")
+    ] = None,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(help="Where to measure; may be repeated (mkd targets lists them) [local]."),
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A look in under half a minute; no p99.")] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="Every scenario, cold starts and many samples; some ten minutes.")
+    ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse a run that was disturbed.")] = False,
     threads: Annotated[int, typer.Option(help="Threads per call, the same for every engine.")] = 1,
     seed: Seed = 42,
     text_column: TextColumn = "text",
@@ -77,25 +90,62 @@ def bench(
     """Measure latency, memory, size and quality of a bundle, its student and its teacher."""
     from mixkd.pipeline.bench import bench_bundle
     from mixkd.runtime.bench.config import BenchConfig
-    from mixkd.runtime.bench.table import render_table
+    from mixkd.runtime.bench.table import absent_name, render_table
+    from mixkd.runtime.bench.targets.parse import parse_target
     from mixkd.runtime.bench.terminal import TerminalProgress
     from mixkd.texts import open_corpus
 
-    make = BenchConfig.quick if quick else BenchConfig
+    if quick and full:
+        raise ConfigError("--quick and --full exclude each other: give one")
+    make = BenchConfig.quick if quick else BenchConfig.full if full else BenchConfig
     with TerminalProgress() as progress:
         report = bench_bundle(
             bundle,
             teacher=teacher,
             student=student,
+            also=tuple(also or ()),
             corpus=open_corpus(data, columns(text_column, text2_column, label_column)),
             output=output,
             config=make(threads=threads, seed=seed, split=split),
+            targets=tuple(parse_target(word) for word in target or ["local"]),
+            strict=strict,
             overwrite=overwrite,
             progress=progress,
         )
     typer.echo(render_table(report))
     for absent in report.absent:
-        typer.echo(f"{absent.label} is absent: {absent.reason}", err=True)
+        typer.echo(f"{absent_name(absent)} is absent: {absent.reason}", err=True)
     for warning in report.warnings:
         typer.echo(f"noisy run: {warning}", err=True)
     typer.echo(f"report: {output / 'report.html'}")
+
+
+def compare(
+    old: Annotated[Path, typer.Argument(help="The report.json that was good.")],
+    new: Annotated[Path, typer.Argument(help="The report.json that is asked about.")],
+    max_regression: Annotated[
+        str, typer.Option(help="Growth of latency, memory and size that is allowed.")
+    ] = "5%",
+) -> None:
+    """Compare two reports; exit code 4 if something became worse beyond noise."""
+    from mixkd.runtime.bench.compare import compare_reports, parse_share, render_comparison
+    from mixkd.runtime.bench.reading import read_report
+
+    allowed = parse_share(max_regression)
+    comparison = compare_reports(read_report(old), read_report(new), max_regression=allowed)
+    typer.echo(render_comparison(comparison))
+    if comparison.regressions:
+        worst = comparison.regressions[0]
+        count = len(comparison.regressions)
+        raise RegressionError(f"{count} regression(s), the first: {worst.figure} of {worst.label}")
+
+
+def targets() -> None:
+    """List where this machine can measure, and what the rest needs."""
+    from mixkd.runtime.bench.table import align
+    from mixkd.runtime.bench.targets.listing import list_targets
+
+    rows = [
+        (t.name, t.evidence, t.note, f"needs {t.missing}" if t.missing else "ready") for t in list_targets()
+    ]
+    typer.echo(align([("target", "evidence", "what", "state"), *rows], left=4))

@@ -75,7 +75,7 @@ def test_fp32_file_of_the_bundle_is_the_fp32_student(bundle: Path, corpus: Corpu
 
 
 @pytest.mark.slow
-def test_four_variants_of_a_bundle_with_teacher_and_recorded_student(
+def test_five_variants_of_a_bundle_with_teacher_and_recorded_student(
     copied: Path, model_folder: Path, corpus: Corpus, tmp_path: Path
 ) -> None:
     digest = sha256((model_folder / "model.safetensors").read_bytes()).hexdigest()
@@ -85,6 +85,7 @@ def test_four_variants_of_a_bundle_with_teacher_and_recorded_student(
     assert list(found.items()) == [
         ("teacher-torch", None),
         ("teacher-onnx", None),
+        ("teacher-int8", None),
         ("student-fp32", None),
         ("student-int8", None),
     ]

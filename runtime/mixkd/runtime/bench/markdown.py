@@ -1,7 +1,7 @@
 """The report for a pull request: the verdict, one table, where it was measured."""
 
 from mixkd.runtime.bench.report import Report
-from mixkd.runtime.bench.table import cells, headings
+from mixkd.runtime.bench.table import absent_name, cells, headings
 from mixkd.runtime.bench.verdict import verdict_sentence
 
 
@@ -18,7 +18,7 @@ def render_markdown(report: Report) -> str:
         "",
         *table,
         "",
-        *(f"- {absent.label} is absent: {_plain(absent.reason)}" for absent in report.absent),
+        *(f"- {_plain(absent_name(absent))} is absent: {_plain(absent.reason)}" for absent in report.absent),
         *(f"- **Noisy run**: {warning}." for warning in report.warnings),
         "",
         f"{_plain(str(data['name']))} {data['split']}, {data['judged_rows']:,} rows judged; "

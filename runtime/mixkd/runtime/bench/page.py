@@ -9,6 +9,7 @@ from mixkd.runtime.bench.intervals import Interval
 from mixkd.runtime.bench.report import Report, Row
 from mixkd.runtime.bench.table import (
     NOTHING,
+    absent_name,
     main_quality,
     megabytes,
     milliseconds,
@@ -122,12 +123,12 @@ def _notices(report: Report) -> str:
 
 
 def _absent(report: Report) -> str:
-    items = "".join(f"<li>{escape(a.label)} is absent: {escape(a.reason)}</li>" for a in report.absent)
+    items = "".join(f"<li>{escape(absent_name(a))} is absent: {escape(a.reason)}</li>" for a in report.absent)
     return f'<ul class="absent">{items}</ul>' if items else ""
 
 
 def _charts(report: Report) -> str:
-    rows, data = report.rows, report.data
+    rows, data = report.first_rows, report.data
     scored = [row for row in rows if row.quality.headline]
     timed = [row for row in rows if row.latency]
     both = [row for row in scored if row.latency]

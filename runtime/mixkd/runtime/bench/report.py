@@ -25,6 +25,8 @@ METHOD = (
     "Each variant runs in a process of its own, started for this report, with {threads} thread{s} per call "
     "for every engine. Latency is the time from one text to its logits, tokenization included, read from one "
     "monotonic clock; tokenization is also split out.",
+    "ONNX variants are what an export gives, graph rewrites included; PyTorch runs as transformers loads it, "
+    "in eval and inference mode with SDPA attention.",
     "The timed texts are drawn from the {split} split with seed {seed}, in its own mix of lengths. Variants "
     "take turns in blocks of {block} texts (A B A B, the order turning each round) while the others wait; "
     "every input length is warmed first; the garbage collector rests during a block. All samples are in "

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from mixkd.runtime.bench.intervals import Interval
-from mixkd.runtime.bench.report import Report, Row
+from mixkd.runtime.bench.report import Absent, Report, Row
 
 COLUMNS = ("p50 ms", "p90 ms", "peak memory", "size", "speed-up")
 """The headings behind the variant's name and the main metric."""
@@ -14,9 +14,13 @@ _TIMES = "\N{MULTIPLICATION SIGN}"
 
 def render_table(report: Report) -> str:
     """Return the rows as an aligned text table, without a final line break."""
-    lines = [headings(report), *(cells(row) for row in report.rows)]
+    return align([headings(report), *(cells(row) for row in report.rows)])
+
+
+def align(lines: Sequence[Sequence[str]], *, left: int = 1) -> str:
+    """Return lines of texts as columns, the first line underlined, the first `left` columns flush left."""
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    drawn = [_line(line, widths) for line in lines]
+    drawn = [_line(line, widths, left) for line in lines]
     drawn.insert(1, "  ".join("─" * width for width in widths))
     return "\n".join(drawn)
 
@@ -30,7 +34,7 @@ def cells(row: Row) -> tuple[str, ...]:
     """Return one row's cells under `headings`."""
     latency, memory = row.latency, row.memory
     return (
-        row.label,
+        row_name(row),
         main_quality(row),
         milliseconds(latency.p50_ms.value if latency else None),
         milliseconds(latency.p90_ms if latency else None),
@@ -38,6 +42,18 @@ def cells(row: Row) -> tuple[str, ...]:
         megabytes(row.size_bytes),
         times(row.speed_up),
     )
+
+
+def row_name(row: Row) -> str:
+    """Return the variant's name, with the target where it isn't local."""
+    return row.label if row.target == "local" else f"{row.label} at {row.target}"
+
+
+def absent_name(absent: Absent) -> str:
+    """Return what is absent: a variant, or a whole target."""
+    if not absent.label:
+        return absent.target
+    return absent.label if absent.target == "local" else f"{absent.label} at {absent.target}"
 
 
 def main_quality(row: Row) -> str:
@@ -75,9 +91,9 @@ def three_figures(value: float) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
-def _line(texts: Sequence[str], widths: Sequence[int]) -> str:
-    first, *others = (
-        text.ljust(width) if i == 0 else text.rjust(width)
+def _line(texts: Sequence[str], widths: Sequence[int], left: int) -> str:
+    padded = (
+        text.ljust(width) if i < left else text.rjust(width)
         for i, (text, width) in enumerate(zip(texts, widths, strict=True))
     )
-    return "  ".join([first, *others]).rstrip()
+    return "  ".join(padded).rstrip()

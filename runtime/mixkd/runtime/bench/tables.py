@@ -5,7 +5,7 @@ from html import escape
 
 from mixkd.runtime.bench.charts import colour
 from mixkd.runtime.bench.report import Bucket, Report, Row
-from mixkd.runtime.bench.table import NOTHING, main_quality, megabytes, milliseconds, percent, times
+from mixkd.runtime.bench.table import NOTHING, main_quality, megabytes, milliseconds, percent, row_name, times
 from mixkd.runtime.bench.verdict import reach_verdict
 
 
@@ -64,7 +64,7 @@ def _detail_cells(row: Row) -> list[str]:
         milliseconds(start.load_ms if start else None),
         milliseconds(start.first_answer_ms if start else None),
         megabytes(row.memory.uss_bytes if row.memory else None),
-        f"{row.evidence}, {row.target}",
+        row.evidence,
     ]
 
 
@@ -78,6 +78,6 @@ def _table(report: Report, headings: Sequence[str], cells: Sequence[Sequence[str
     body = ""
     for row, texts in zip(report.rows, cells, strict=True):
         mark = ' class="best"' if verdict and row is verdict.subject else ""
-        name = f'<td><i class="{colour(row, report.rows)}"></i>{escape(row.label)}</td>'
+        name = f'<td><i class="{colour(row, report.rows)}"></i>{escape(row_name(row))}</td>'
         body += f"<tr{mark}>{name}{''.join(f'<td>{escape(text)}</td>' for text in texts)}</tr>"
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
