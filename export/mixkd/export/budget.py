@@ -1,8 +1,8 @@
 """The accuracy budget: int8 candidates are measured one after the other until one loses little enough.
 
-The climb, cheapest answer first: the preferred recipe; the same with its most sensitive products back in fp32
-(as many as it takes, up to half of them); the other recipes, each in the same two steps. Which products are
-sensitive is measured: each is quantized alone, and what that does to the answers decides.
+The climb, cheapest answer first: the preferred recipe; the same with its most sensitive parts (products and
+tables) back in fp32, as many as it takes up to half of them; the other recipes, each in the same two steps.
+Which parts are sensitive is measured: each is quantized alone, and what that does to the answers decides.
 """
 
 from collections.abc import Callable, Iterator
@@ -29,7 +29,7 @@ class Trial:
 
     Attributes:
         recipe: How it was quantized.
-        kept: The products that stayed in fp32.
+        kept: The products and tables that stayed in fp32.
         score: The headline metric, a fraction of one.
         drop_points: What it loses against the PyTorch student, in points.
         agreement: Share of texts answered as the PyTorch student answers them.
@@ -102,17 +102,20 @@ def _climb(
 ) -> Iterator[tuple[Recipe, tuple[str, ...]]]:
     for recipe in (config.recipe, *(r for r in Recipe if r is not config.recipe)):
         yield recipe, ()
-        progress(f"measuring which products the recipe {recipe} hurts")
-        ranked = rank_sensitive(fp32, recipe, judge, seed=config.seed)
+        progress(f"measuring what the recipe {recipe} hurts most")
+        ranked = rank_sensitive(fp32, recipe, config.embeddings, judge, seed=config.seed)
         count = 1
         while count <= len(ranked) // 2:
             yield recipe, tuple(ranked[:count])
             count *= 2
 
 
-def rank_sensitive(fp32: onnx.ModelProto, recipe: Recipe, judge: Judge, *, seed: int) -> list[str]:
-    """Return the names of the products, the one whose quantization alone changes the answers most first."""
-    names = quantize(fp32, recipe, tables=TableFormat.FP32).products
+def rank_sensitive(
+    fp32: onnx.ModelProto, recipe: Recipe, tables: TableFormat, judge: Judge, *, seed: int
+) -> list[str]:
+    """Return the products and tables, the one whose quantization alone changes the answers most first."""
+    whole = quantize(fp32, recipe, tables=tables)
+    names = whole.products + whole.tables
     rng = np.random.default_rng(seed)
     count = len(judge.examples.texts)
     rows = sorted(rng.choice(count, min(SENSITIVITY_ROWS, count), replace=False).tolist())
@@ -120,7 +123,7 @@ def rank_sensitive(fp32: onnx.ModelProto, recipe: Recipe, judge: Judge, *, seed:
     damage = {}
     for name in names:
         others = [other for other in names if other != name]
-        alone = quantize(fp32, recipe, tables=TableFormat.FP32, keep=others)
+        alone = quantize(fp32, recipe, tables=tables, keep=others)
         damage[name] = _damage(judge.answer(alone.model, batch_tokens=1, rows=rows), reference, judge)
     return sorted(names, key=lambda name: -damage[name])
 
@@ -133,4 +136,4 @@ def _damage(logits: Logits, reference: Logits, judge: Judge) -> float:
 
 
 def _name(trial: Trial) -> str:
-    return f"{trial.recipe} with {len(trial.kept)} products in fp32" if trial.kept else str(trial.recipe)
+    return f"{trial.recipe} with {len(trial.kept)} parts in fp32" if trial.kept else str(trial.recipe)

@@ -94,7 +94,7 @@ def write_details(
         "sizes": sizes.as_json(),
         "int8_products": list(choice.quantized.products) if choice else [],
         "int8_tables": list(choice.quantized.tables) if choice else [],
-        "fp32_products": list(choice.kept) if choice else [],
+        "kept_fp32": list(choice.kept) if choice else [],
         "trials": [trial.as_json() for trial in choice.trials] if choice else [],
         "quality": quality.as_json() if quality else None,
         "notes": list(notes),

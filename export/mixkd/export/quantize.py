@@ -52,7 +52,7 @@ def quantize(
         model: A rewritten fp32 graph; left as it is.
         recipe: How the matrix products are quantized.
         tables: The format of the embedding tables.
-        keep: Names of MatMul nodes that stay in fp32.
+        keep: Names of products and tables that stay in fp32.
     """
     graph = Graph(copy_of(model))
     _split_linear_layers(graph)
@@ -60,7 +60,7 @@ def quantize(
     scales: dict[str, tuple[str, str, str]] = {}
     for node in products:
         _quantize_product(graph, node, _LEVELS[recipe], scales)
-    found = _quantize_tables(graph) if tables is TableFormat.INT8 else []
+    found = _quantize_tables(graph, keep) if tables is TableFormat.INT8 else []
     graph.tidy()
     return Quantized(graph.model, tuple(node.name for node in products), tuple(found))
 
@@ -134,14 +134,14 @@ def _quantize_activation(graph: Graph, source: str) -> tuple[str, str, str]:
     return values, scale, zero
 
 
-def _quantize_tables(graph: Graph) -> list[str]:
+def _quantize_tables(graph: Graph, keep: Collection[str]) -> list[str]:
     # Rows are tokens: a scale per row, gathered beside it, follows each token's own size.
     done = []
     for name in [tensor.name for tensor in graph.model.graph.initializer]:
         table = graph.constant(name)
         readers = graph.readers[name]
         looked_up = all(node.op_type == "Gather" and index == 0 for node, index in readers)
-        if not readers or not looked_up or not _is_matrix(table):
+        if not readers or not looked_up or not _is_matrix(table) or name in keep:
             continue
         assert table is not None, "_is_matrix refuses None"
         if table.nbytes < _SMALL_TABLE_BYTES:

@@ -1,0 +1,91 @@
+"""int8 that would fail is repaired or refused, never shipped in silence."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import PreTrainedModel
+from typer.testing import CliRunner
+
+from mixkd.cli import app
+from mixkd.errors import BudgetError
+from mixkd.export import ExportConfig, export_student
+from mixkd.texts import Corpus, open_corpus
+from tests.tiny import tiny_classifier, tiny_texts, write_answers, write_student
+
+
+def _plant_outliers(model: PreTrainedModel, layers: list[int]) -> None:
+    """Make one channel of the context a thousand times larger, and undo that in the next product.
+
+    In fp32 the answers stay what they were; one scale for the whole context leaves int8 nothing of the rest.
+    """
+    with torch.no_grad():
+        for index in layers:
+            attention = model.get_submodule(f"bert.encoder.layer.{index}.attention")
+            value, dense = attention.get_submodule("self.value"), attention.get_submodule("output.dense")
+            value.weight[5] *= 3000
+            value.bias[5] *= 3000
+            dense.weight[:, 5] /= 3000
+
+
+@pytest.fixture(scope="module")
+def fragile(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Corpus]:
+    """A student whose int8 fails, and texts on which it is right."""
+    folder = tmp_path_factory.mktemp("fragile")
+    model = tiny_classifier("bert")
+    _plant_outliers(model, [0, 1])
+    student = write_student(folder / "student", model)
+    return student, open_corpus(write_answers(folder / "data", model, tiny_texts(80)))
+
+
+def test_loss_without_a_budget_is_told(fragile: tuple[Path, Corpus], tmp_path: Path) -> None:
+    student, corpus = fragile
+    result = export_student(student, tmp_path / "bundle", config=ExportConfig(), corpus=corpus)
+    assert result.quality is not None
+    assert result.quality.int8 is not None
+    assert result.quality.fp32 == 1
+    assert result.quality.int8 < 0.97
+    assert "int8 loses" in result.notes[0]
+
+
+def test_sensitive_products_go_back_to_fp32(fragile: tuple[Path, Corpus], tmp_path: Path) -> None:
+    student, corpus = fragile
+    config = ExportConfig(max_drop=1.5)
+    result = export_student(student, tmp_path / "bundle", config=config, corpus=corpus)
+    assert result.quality is not None
+    assert result.quality.int8 is not None
+    assert result.quality.int8 >= 0.985
+    details = json.loads((tmp_path / "bundle" / "export.json").read_text())
+    kept = details["kept_fp32"]
+    assert len(kept) <= 4
+    assert {name for name in kept if "attention/output/dense" in name} == {
+        f"/bert/encoder/layer.{i}/attention/output/dense/MatMul" for i in (0, 1)
+    }
+    trials = details["trials"]
+    assert trials[0]["drop_points"] > 1.5 >= trials[-1]["drop_points"]
+
+
+def test_nothing_within_the_budget_is_exit_code_3_and_no_bundle(tmp_path: Path) -> None:
+    # Two hundred labels that a random head hardly tells apart: any int8 flips some.
+    model = tiny_classifier("bert", num_labels=200)
+    with torch.no_grad():
+        model.get_submodule("classifier").weight *= 0.01
+    _plant_outliers(model, [0, 1])
+    student = write_student(tmp_path / "student", model)
+    data = write_answers(tmp_path / "data", model, tiny_texts(80))
+    arguments = [
+        "export",
+        str(student),
+        "--output",
+        str(tmp_path / "b"),
+        "--data",
+        str(data),
+        "--max-drop",
+        "0",
+    ]
+    result = CliRunner().invoke(app, arguments)
+    assert isinstance(result.exception, BudgetError)
+    assert result.exception.exit_code == 3
+    assert "candidates lost" in str(result.exception)
+    assert {path.name for path in tmp_path.iterdir()} == {"student", "data"}
