@@ -7,7 +7,7 @@ Liang et al., "MixKD: Towards Efficient Distillation of Large-scale Language Mod
 
 Labels enter as target rows, so that hard, soft, multi-label and regression targets are one case: a one-hot
 row, a probability row, a multi-hot row, a single number. A row that holds NaN has no label. Every term is
-computed in float32 whatever the models ran in, and is a mean over the rows it is defined on.
+computed in float32 or wider whatever the models ran in, and is a mean over the rows it is defined on.
 """
 
 from dataclasses import dataclass
@@ -61,13 +61,14 @@ def label_loss(logits: Tensor, targets: Tensor, *, task: Task) -> Tensor:
         task: What the outputs mean.
 
     Returns:
-        (B,), float32; in nats for the two cross-entropies (the binary one a mean over the C labels).
+        (B,), float32 or wider; in nats for the two cross-entropies (the binary one a mean over the C labels).
 
     Raises:
         ShapeError: If the shapes differ.
     """
     _check_same_shape(logits, targets)
-    logits, targets = logits.float(), targets.float()
+    logits = _wide(logits)
+    targets = targets.to(logits.dtype)
     match task:
         case Task.SINGLE_LABEL:
             return -(targets * F.log_softmax(logits, dim=-1)).sum(dim=-1)
@@ -126,7 +127,7 @@ def logit_distance(
         ConfigError: If `kl` is asked for regression.
     """
     _check_same_shape(student, teacher)
-    student, teacher = student.float(), teacher.float()
+    student, teacher = _wide(student), _wide(teacher)
     if distance is Distance.MSE:
         return F.mse_loss(student, teacher)
     if task is Task.REGRESSION:
@@ -157,8 +158,13 @@ def hidden_loss(student: Tensor, teacher: Tensor) -> Tensor:
         ShapeError: If the shapes differ; a student of another width can't follow hidden states.
     """
     _check_same_shape(student, teacher)
-    gap = F.normalize(student.float(), dim=-1) - F.normalize(teacher.float(), dim=-1)
+    gap = F.normalize(_wide(student), dim=-1) - F.normalize(_wide(teacher), dim=-1)
     return gap.square().sum(dim=-1).mean()
+
+
+def _wide(values: Tensor) -> Tensor:
+    """Return half-precision values as float32: sums of many small terms need the digits."""
+    return values.float() if values.dtype in {torch.float16, torch.bfloat16} else values
 
 
 def _mean_over(rows: Tensor, values: Tensor) -> Tensor:

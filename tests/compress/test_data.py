@@ -1,0 +1,136 @@
+"""Corpora to tokenised rows: formats, selections, the held-out share, batches."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from mixkd.compress.data import Collator, Selection, TrainingData, prepare
+from mixkd.compress.labels import LabelSpace, read_label_space
+from mixkd.errors import ConfigError, DataError
+from mixkd.runtime.bundle import Task
+from mixkd.texts import open_corpus
+from tests.tiny import WORDS, tiny_tokenizer
+
+ROWS = [(f"{WORDS[i % 7]} {WORDS[i % 3]}", f"class-{i % 4}") for i in range(40)]
+
+
+def write(folder: Path, kind: str, rows: list[tuple[str, str]]) -> Path:
+    path = folder / f"train.{kind}"
+    if kind == "parquet":
+        pq.write_table(pa.table({"text": [t for t, _ in rows], "label": [y for _, y in rows]}), path)
+    elif kind == "jsonl":
+        lines = [json.dumps({"text": text, "label": label}) for text, label in rows]
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    else:
+        separator = {"tsv": "\t", "csv": ","}[kind]
+        lines = [f"text{separator}label", *(separator.join(row) for row in rows)]
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def prepared(data: Path, tmp_path: Path, seed: int = 0, **selection: float) -> TrainingData:
+    corpus = open_corpus(data)
+    return prepare(
+        corpus,
+        read_label_space(corpus, task=None),
+        tiny_tokenizer(),
+        max_length=16,
+        selection=Selection(**selection),  # type: ignore[arg-type]  # ints are given for ints
+        seed=seed,
+        cache=tmp_path / f"cache-{seed}-{len(selection)}",
+    )
+
+
+@pytest.mark.parametrize("kind", ["tsv", "csv", "jsonl", "parquet"])
+def test_formats_give_the_same_rows(kind: str, tmp_path: Path) -> None:
+    data = prepared(write(tmp_path, kind, ROWS), tmp_path)
+    rows = [*data.train, *data.evaluated["validation"]]
+    tokenizer = tiny_tokenizer()
+    expected = Counter((tuple(tokenizer(text)["input_ids"]), int(label[-1])) for text, label in ROWS)
+    assert Counter((tuple(row["input_ids"]), row["labels"]) for row in rows) == expected
+
+
+def test_tenth_is_held_out_by_class_when_there_is_no_validation(tmp_path: Path) -> None:
+    data = prepared(write(tmp_path, "tsv", ROWS), tmp_path)
+    assert len(data.train) == 36
+    assert sorted(data.evaluated["validation"]["labels"]) == [0, 1, 2, 3]
+    assert data.rows == {"train": 36}
+
+
+@pytest.mark.parametrize(
+    ("selection", "per_class"),
+    [({"limit": 12}, 3), ({"per_class": 2}, 2), ({"fraction": 0.5}, 4), ({"per_class": 4, "limit": 4}, 1)],
+)
+def test_selection_keeps_the_classes_shares(
+    selection: dict[str, float], per_class: int, tmp_path: Path
+) -> None:
+    data = prepared(write(tmp_path, "tsv", ROWS), tmp_path, **selection)
+    counts = Counter(data.train["labels"])
+    if selection == {"fraction": 0.5}:  # 36 rows are left of 40
+        assert sorted(counts.values()) == [4, 4, 5, 5]
+    else:
+        assert counts == dict.fromkeys(range(4), per_class)
+
+
+def test_selection_is_fixed_by_the_seed(tmp_path: Path) -> None:
+    path = write(tmp_path, "tsv", [(f"{WORDS[i % 29]} {WORDS[i % 13]}", f"c{i % 2}") for i in range(200)])
+    one = prepared(path, tmp_path / "a", limit=20).train["input_ids"]
+    assert list(one) == list(prepared(path, tmp_path / "b", limit=20).train["input_ids"])
+    assert list(one) != list(prepared(path, tmp_path / "c", seed=1, limit=20).train["input_ids"])
+
+
+def test_selection_refuses_nothing_at_all() -> None:
+    with pytest.raises(ConfigError, match="--train-fraction"):
+        Selection(fraction=0.0)
+    with pytest.raises(ConfigError, match="--train-limit"):
+        Selection(limit=0)
+
+
+def test_changed_file_is_read_anew(tmp_path: Path) -> None:
+    first = prepared(write(tmp_path, "tsv", ROWS), tmp_path / "one")
+    second = prepared(write(tmp_path, "tsv", ROWS[:20]), tmp_path / "two")
+    assert len(first.train) == 36
+    assert len(second.train) == 18
+
+
+def test_unknown_label_is_refused_by_name(tmp_path: Path) -> None:
+    corpus = open_corpus(write(tmp_path, "tsv", ROWS))
+    labels = LabelSpace(Task.SINGLE_LABEL, ("class-0", "class-1"))
+    with pytest.raises(DataError, match="'class-2' is not one of the model's"):
+        prepare(
+            corpus,
+            labels,
+            tiny_tokenizer(),
+            max_length=16,
+            selection=Selection(),
+            seed=0,
+            cache=tmp_path / "c",
+        )
+
+
+def test_collator_pads_to_the_longest_and_makes_target_rows() -> None:
+    labels = LabelSpace(Task.SINGLE_LABEL, ("a", "b", "c"))
+    rows = [
+        {"input_ids": [2, 9, 3], "token_type_ids": [0, 0, 1], "labels": 1},
+        {"input_ids": [2, 9, 9, 9, 3], "token_type_ids": [0] * 5, "labels": labels.encode(None, where="")},
+    ]
+    batch = Collator(tiny_tokenizer(), labels)(rows)
+    assert batch["input_ids"].tolist() == [[2, 9, 3, 0, 0], [2, 9, 9, 9, 3]]
+    assert batch["attention_mask"].tolist() == [[1, 1, 1, 0, 0], [1, 1, 1, 1, 1]]
+    assert batch["token_type_ids"].tolist() == [[0, 0, 1, 0, 0], [0] * 5]
+    assert batch["labels"][0].tolist() == [0, 1, 0]
+    assert torch.isnan(batch["labels"][1]).all()
+
+
+def test_collator_hands_on_the_teachers_answers_of_its_rows() -> None:
+    known = np.arange(12, dtype=np.float32).reshape(4, 3)
+    labels = LabelSpace(Task.SINGLE_LABEL, ("a", "b", "c"))
+    rows = [{"input_ids": [2, 3], "labels": 0, "row": row} for row in (3, 1)]
+    batch = Collator(tiny_tokenizer(), labels, teacher_logits=known)(rows)
+    assert batch["teacher_logits"].tolist() == [[9, 10, 11], [3, 4, 5]]

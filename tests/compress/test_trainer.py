@@ -1,0 +1,188 @@
+"""The step inside transformers.Trainer against a loop written by hand from the paper's equations."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812 - the name everybody knows
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from mixkd.compress.batches import LengthGroupedSampler
+from mixkd.compress.config import DistillConfig, Method
+from mixkd.compress.data import Collator, Selection, TrainingData, prepare, token_counts
+from mixkd.compress.labels import label_space_of
+from mixkd.compress.losses import Weights
+from mixkd.compress.mixup import Mix, draw_mix
+from mixkd.compress.models import load_classifier, load_tokenizer
+from mixkd.compress.stage import set_dropout
+from mixkd.compress.student import cut_layers
+from mixkd.compress.trainer import ObjectiveTrainer
+from mixkd.texts import open_corpus
+
+STEPS, BATCH, RATE = 6, 8, 1e-3
+
+
+@pytest.fixture
+def models(teacher: Path) -> tuple[PreTrainedModel, PreTrainedModel]:
+    """Teacher and two-layer student in float64, without dropout."""
+    loaded = load_classifier(teacher).double().eval()
+    student = cut_layers(loaded, 2).double()
+    set_dropout(student, 0.0)
+    student.get_input_embeddings().requires_grad_(False)
+    return loaded, student
+
+
+@pytest.fixture
+def rows(teacher: Path, data: Path, tmp_path: Path) -> tuple[TrainingData, Collator]:
+    tokenizer = load_tokenizer(teacher)
+    labels = label_space_of(load_classifier(teacher).config, model="teacher")
+    prepared = prepare(
+        open_corpus(data),
+        labels,
+        tokenizer,
+        max_length=32,
+        selection=Selection(),
+        seed=0,
+        cache=tmp_path / "data",
+    )
+    return prepared, Collator(tokenizer, labels)
+
+
+def by_trainer(
+    config: DistillConfig,
+    models: tuple[PreTrainedModel, PreTrainedModel],
+    rows: tuple[TrainingData, Collator],
+    folder: Path,
+) -> tuple[list[float], dict[str, Tensor]]:
+    """Return the loss of every step and the trained weights."""
+    losses: list[float] = []
+
+    class Recording(ObjectiveTrainer):
+        def compute_loss(self, *args: Any, **kwargs: Any) -> Tensor:
+            loss = super().compute_loss(*args, **kwargs)
+            losses.append(loss.item())
+            return loss
+
+    teacher, student = models[0], copy.deepcopy(models[1])
+    trainer = Recording(
+        student,
+        teacher=teacher,
+        weights=Weights(mle=1.0, **config.alphas()),
+        mixing=config,
+        labels=rows[1].labels,
+        config=config,
+        train=rows[0].train,
+        validation=rows[0].evaluated["validation"],
+        collator=rows[1],
+        checkpoints=folder,
+    )
+    trainer.args.max_steps = STEPS
+    trainer.args.max_grad_norm = 0.0
+    trainer.args.lr_scheduler_type = "constant"  # type: ignore[assignment]  # Trainer takes the name
+    trainer.train()
+    return losses[:STEPS], dict(student.state_dict())
+
+
+def by_hand(
+    config: DistillConfig,
+    models: tuple[PreTrainedModel, PreTrainedModel],
+    rows: tuple[TrainingData, Collator],
+) -> tuple[list[float], dict[str, Tensor]]:
+    """The paper's loop: one forward per term, every sum written out; the pairs and shares of the trainer."""
+    teacher, student = models[0], copy.deepcopy(models[1])
+    alphas = config.alphas()
+    student.train()
+    optimizer = torch.optim.AdamW(
+        [p for p in student.parameters() if p.requires_grad], lr=RATE, weight_decay=0.0
+    )
+    order = list(LengthGroupedSampler(token_counts(rows[0].train), batch_size=BATCH, seed=config.seed))
+    losses = []
+    for step in range(STEPS):
+        batch = rows[1]([rows[0].train[i] for i in order[step * BATCH : (step + 1) * BATCH]])
+        y = batch["labels"].argmax(dim=1)
+        loss = F.cross_entropy(student(**_inputs(batch)).logits, y)
+        mix = _same_draw(config, step, len(y))
+        i, j, lam = mix.first, mix.second, mix.lam.double()
+        mixed: dict[str, Tensor] = {
+            "attention_mask": torch.maximum(batch["attention_mask"][i], batch["attention_mask"][j])
+        }
+        logits = student(inputs_embeds=_mixed(student, batch, i, j, lam), **mixed).logits
+        log_p = logits.log_softmax(dim=1)
+        loss = (
+            loss
+            - alphas["sm"]
+            * (lam * log_p[range(len(i)), y[i]] + (1 - lam) * log_p[range(len(i)), y[j]]).mean()
+        )
+        with torch.no_grad():
+            answers = teacher(inputs_embeds=_mixed(teacher, batch, i, j, lam), **mixed).logits
+        loss = loss + alphas["tmkd"] * (logits - answers).square().mean()
+        if alphas["kd"]:
+            with torch.no_grad():
+                answers = teacher(**_inputs(batch)).logits
+            loss = loss + alphas["kd"] * (student(**_inputs(batch)).logits - answers).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return losses, dict(student.state_dict())
+
+
+def _inputs(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor for name, tensor in batch.items() if name != "labels"}
+
+
+def _mixed(model: PreTrainedModel, batch: dict[str, Tensor], i: Tensor, j: Tensor, lam: Tensor) -> Tensor:
+    table = model.get_input_embeddings().weight
+    ids = batch["input_ids"]
+    return torch.stack(
+        [lam[k] * table[ids[i[k]]] + (1 - lam[k]) * table[ids[j[k]]] for k in range(len(i))]  # type: ignore[index]
+    )
+
+
+def _same_draw(config: DistillConfig, step: int, rows: int) -> Mix:
+    stream = np.random.SeedSequence([config.seed, step, 0, 0])
+    generator = torch.Generator().manual_seed(int(stream.generate_state(1)[0]))
+    return draw_mix(
+        rows,
+        ratio=config.mixup_ratio,
+        beta=config.beta,
+        per_batch=config.lambda_per_batch,
+        generator=generator,
+    )
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"method": Method.MIXKD},
+        {"method": Method.TMKD, "mixup_ratio": 0.5},
+        {"method": Method.MIXKD, "alpha_kd": 0.7, "alpha_sm": 0.3, "lambda_per_batch": True},
+    ],
+    ids=["mixkd", "tmkd", "mixkd-with-kd"],
+)
+def test_trainer_equals_the_hand_written_loop(
+    options: dict[str, Any],
+    models: tuple[PreTrainedModel, PreTrainedModel],
+    rows: tuple[TrainingData, Collator],
+    tmp_path: Path,
+) -> None:
+    config = DistillConfig(
+        **options,
+        epochs=1,
+        batch_size=BATCH,
+        learning_rate=RATE,
+        head_learning_rate=RATE,
+        weight_decay=0.0,
+        max_length=32,
+    )
+    losses, weights = by_trainer(config, models, rows, tmp_path)
+    expected, expected_weights = by_hand(config, models, rows)
+    assert losses == pytest.approx(expected, rel=1e-6)
+    moved = max((weights[name] - models[1].state_dict()[name]).abs().max().item() for name in weights)
+    assert moved > 1e-3  # it did train
+    for name, tensor in weights.items():
+        torch.testing.assert_close(tensor, expected_weights[name], rtol=1e-6, atol=1e-8)
