@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
 from transformers import PreTrainedModel
 from typer.testing import CliRunner
 
@@ -20,13 +19,12 @@ def _plant_outliers(model: PreTrainedModel, layers: list[int]) -> None:
 
     In fp32 the answers stay what they were; one scale for the whole context leaves int8 nothing of the rest.
     """
-    with torch.no_grad():
-        for index in layers:
-            attention = model.get_submodule(f"bert.encoder.layer.{index}.attention")
-            value, dense = attention.get_submodule("self.value"), attention.get_submodule("output.dense")
-            value.weight[5] *= 3000
-            value.bias[5] *= 3000
-            dense.weight[:, 5] /= 3000
+    weights = model.state_dict()  # shares its memory with the model
+    for index in layers:
+        attention = f"bert.encoder.layer.{index}.attention"
+        weights[f"{attention}.self.value.weight"][5] *= 3000
+        weights[f"{attention}.self.value.bias"][5] *= 3000
+        weights[f"{attention}.output.dense.weight"][:, 5] /= 3000
 
 
 @pytest.fixture(scope="module")
@@ -69,23 +67,25 @@ def test_sensitive_products_go_back_to_fp32(fragile: tuple[Path, Corpus], tmp_pa
 def test_nothing_within_the_budget_is_exit_code_3_and_no_bundle(tmp_path: Path) -> None:
     # Two hundred labels that a random head hardly tells apart: any int8 flips some.
     model = tiny_classifier("bert", num_labels=200)
-    with torch.no_grad():
-        model.get_submodule("classifier").weight *= 0.01
+    model.state_dict()["classifier.weight"] *= 0.01
     _plant_outliers(model, [0, 1])
     student = write_student(tmp_path / "student", model)
     data = write_answers(tmp_path / "data", model, tiny_texts(80))
-    arguments = [
-        "export",
-        str(student),
-        "--output",
-        str(tmp_path / "b"),
-        "--data",
-        str(data),
-        "--max-drop",
-        "0",
-    ]
-    result = CliRunner().invoke(app, arguments)
+    arguments = ["export", student, "--output", tmp_path / "b", "--data", data, "--max-drop", 0]
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
     assert isinstance(result.exception, BudgetError)
     assert result.exception.exit_code == 3
     assert "candidates lost" in str(result.exception)
     assert {path.name for path in tmp_path.iterdir()} == {"student", "data"}
+
+
+def test_flipped_texts_stand_in_the_details_and_in_the_card(
+    fragile: tuple[Path, Corpus], tmp_path: Path
+) -> None:
+    student, corpus = fragile
+    export_student(student, tmp_path / "bundle", config=ExportConfig(), corpus=corpus)
+    changed = json.loads((tmp_path / "bundle" / "export.json").read_text())["int8_against_fp32"]
+    card = (tmp_path / "bundle" / "README.md").read_text()
+    assert changed["broken"] == changed["flipped"] == len(changed["flips"]) > 0
+    for flip in changed["flips"]:
+        assert f"| {flip['text']} | {flip['label']} | {flip['fp32']} | {flip['int8']} |" in card

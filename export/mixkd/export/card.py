@@ -3,8 +3,10 @@
 from pathlib import Path
 
 from mixkd.runtime.bundle import Manifest
+from mixkd.runtime.encoding import Text
 
-from .sizes import Sizes
+from .account import Account
+from .flips import Comparison
 from .verify import Quality
 
 _TEMPLATE = """\
@@ -23,7 +25,7 @@ A text classifier in {precision}, {labels} labels, at most {max_length} tokens p
 | head | {head:.2f} MB |
 | file `{model_file}` | {file:.2f} MB |
 
-{notes}## Use
+{notes}{flips}## Use
 
 ```python
 from mixkd.runtime import Classifier
@@ -40,23 +42,16 @@ the graph was made.
 """
 
 
-def write_card(
-    folder: Path,
-    manifest: Manifest,
-    *,
-    title: str,
-    sizes: Sizes,
-    quality: Quality | None,
-    notes: tuple[str, ...],
-) -> None:
+def write_card(folder: Path, manifest: Manifest, account: Account, *, title: str) -> None:
     """Write `README.md` into a bundle's folder, whose graph stands there already."""
     file = folder / manifest.model_file
+    sizes, notes = account.sizes, account.notes
     text = _TEMPLATE.format(
         title=title,
         precision=f"{manifest.precision} (recipe `{manifest.recipe}`)",
         labels=len(manifest.labels),
         max_length=manifest.max_length,
-        quality=_quality_table(quality),
+        quality=_quality_table(account.quality),
         embeddings=sizes.embeddings_bytes / 1e6,
         encoder=sizes.encoder_bytes / 1e6,
         head=sizes.head_bytes / 1e6,
@@ -64,6 +59,7 @@ def write_card(
         model_file=manifest.model_file,
         file_name=file.name,
         notes="".join(f"- {note}\n" for note in notes) + ("\n" if notes else ""),
+        flips=_flips(account.comparison) if account.comparison else "",
     )
     (folder / "README.md").write_text(text, encoding="utf-8")
 
@@ -84,3 +80,28 @@ def _quality_table(quality: Quality | None) -> str:
     head = f"On the {quality.rows} texts of the {quality.split} split:\n\n"
     columns = f"| | {quality.metric.replace('_', ' ')} | answers as PyTorch does |\n|---|---|---|\n"
     return head + columns + "\n".join(lines)
+
+
+def _flips(comparison: Comparison) -> str:
+    worst = sorted(comparison.recall.items(), key=lambda item: item[1][1] - item[1][0])[:5]
+    losers = ", ".join(f"{name} {b:.0%} to {a:.0%}" for name, (b, a) in worst if a < b) or "none"
+    lines = [
+        "## What int8 changed",
+        "",
+        f"{comparison.flipped} texts got another label than from the fp32 graph: {comparison.broken} right "
+        f"ones became wrong, {comparison.repaired} wrong ones right "
+        f"(McNemar's p {comparison.mcnemar_p:.2g}). "
+        f"Calibration error {comparison.fp32_ece:.2%} before, {comparison.int8_ece:.2%} after. "
+        f"Labels whose recall fell most: {losers}.",
+        "",
+    ]
+    if comparison.flips:
+        lines += ["| text | true label | fp32 | int8 |", "|---|---|---|---|"]
+        lines += [f"| {_cell(f.text)} | {f.label or ''} | {f.fp32} | {f.int8} |" for f in comparison.flips]
+        lines.append("")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(text: Text) -> str:
+    joined = text if isinstance(text, str) else " / ".join(text)
+    return " ".join(joined.replace("|", "\\|").split())

@@ -14,11 +14,13 @@ from mixkd.runs import data_fingerprint
 from mixkd.runtime.bundle import Bundle, open_bundle, seal_bundle
 from mixkd.texts import Corpus
 
+from .account import Account
 from .budget import Choice, choose
 from .card import write_card
 from .config import ExportConfig
 from .convert import convert
 from .files import make_manifest, write_details, write_graphs, write_tokenizer
+from .flips import Comparison, compare
 from .quantize import quantize
 from .reference import TorchModel
 from .rewrite import rewrite
@@ -95,31 +97,30 @@ def export_student(
         progress("converting to ONNX")
         fp32, rewrites = rewrite(convert(opened.model), max_length=opened.max_length)
         choice = _quantized(fp32, config, judges, progress) if config.int8 else None
-        answering = choice.quantized.model if choice else fp32
-        onnx.checker.check_model(answering, full_check=True)
-        quality = _measure(judge, fp32, choice, progress) if judge else None
-        notes = _notes(quality)
-        sizes = measure_sizes(answering)
-        manifest = make_manifest(
-            opened,
-            output,
-            config,
-            answering=answering,
+        quality, comparison = _measure(judge, opened, fp32, choice, progress) if judge else (None, None)
+        account = Account(
+            student=opened,
+            fp32=fp32,
+            rewrites=rewrites,
             choice=choice,
+            sizes=measure_sizes(choice.quantized.model if choice else fp32),
             quality=quality,
-            data=judges.fingerprint(),
+            comparison=comparison,
+            notes=_notes(quality),
         )
-        write_graphs(folder, fp32, choice, keep_fp32=config.keep_fp32)
-        write_card(folder, manifest, title=output.name, sizes=sizes, quality=quality, notes=notes)
-        write_details(folder, rewrites=rewrites, choice=choice, sizes=sizes, quality=quality, notes=notes)
+        onnx.checker.check_model(account.answering, full_check=True)
+        manifest = make_manifest(account, output, config, data=judges.fingerprint())
+        write_graphs(folder, account, keep_fp32=config.keep_fp32)
+        write_card(folder, manifest, account, title=output.name)
+        write_details(folder, account)
         seal_bundle(folder, manifest)
     bundle = open_bundle(output)
     return ExportResult(
         bundle=bundle,
-        sizes=sizes,
+        sizes=account.sizes,
         file_bytes=bundle.model_path.stat().st_size,
         quality=quality,
-        notes=notes,
+        notes=account.notes,
     )
 
 
@@ -174,10 +175,15 @@ def _quantized(fp32: onnx.ModelProto, config: ExportConfig, judges: _Judges, pro
     return Choice(quantize(fp32, config.recipe, tables=config.embeddings), config.recipe, (), ())
 
 
-def _measure(judge: Judge, fp32: onnx.ModelProto, choice: Choice | None, progress: Progress) -> Quality:
+def _measure(
+    judge: Judge, student: Student, fp32: onnx.ModelProto, choice: Choice | None, progress: Progress
+) -> tuple[Quality, Comparison | None]:
     progress("measuring the graphs")
-    int8 = judge.answer(choice.quantized.model, batch_tokens=1) if choice else None
-    return judge.quality(judge.answer(fp32, batch_tokens=_FP32_BATCH_TOKENS), int8)
+    before = judge.answer(fp32, batch_tokens=_FP32_BATCH_TOKENS)
+    if choice is None:
+        return judge.quality(before, None), None
+    after = judge.answer(choice.quantized.model, batch_tokens=1)
+    return judge.quality(before, after), compare(judge.examples, student.labels, before, after)
 
 
 def _notes(quality: Quality | None) -> tuple[str, ...]:

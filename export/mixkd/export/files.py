@@ -12,12 +12,9 @@ from tokenizers import Tokenizer
 from mixkd.runs import versions
 from mixkd.runtime.bundle import FP32_FILE, INT8_FILE, Manifest, Precision
 
-from .budget import Choice
+from .account import Account
 from .config import ExportConfig
-from .rewrite import RewriteReport
-from .sizes import Sizes
 from .student import Student
-from .verify import Quality
 
 DETAILS_FILE = "export.json"
 
@@ -39,31 +36,25 @@ def write_tokenizer(student: Student, folder: Path) -> None:
     plain.save(str(folder / "tokenizer.json"), pretty=False)
 
 
-def write_graphs(folder: Path, fp32: onnx.ModelProto, choice: Choice | None, *, keep_fp32: bool) -> None:
+def write_graphs(folder: Path, account: Account, *, keep_fp32: bool) -> None:
     """Write the int8 graph, and the fp32 one where it is wanted or all there is."""
     (folder / INT8_FILE).parent.mkdir()
-    if choice:
-        onnx.save(choice.quantized.model, folder / INT8_FILE)
-    if keep_fp32 or not choice:
-        onnx.save(fp32, folder / FP32_FILE)
+    if account.choice:
+        onnx.save(account.choice.quantized.model, folder / INT8_FILE)
+    if keep_fp32 or not account.choice:
+        onnx.save(account.fp32, folder / FP32_FILE)
 
 
 def make_manifest(
-    student: Student,
-    output: Path,
-    config: ExportConfig,
-    *,
-    answering: onnx.ModelProto,
-    choice: Choice | None,
-    quality: Quality | None,
-    data: dict[str, Any] | None,
+    account: Account, output: Path, config: ExportConfig, *, data: dict[str, Any] | None
 ) -> Manifest:
     """Return the manifest, but for the files, which `seal_bundle` counts."""
+    student, choice, quality = account.student, account.choice, account.quality
     return Manifest(
         task=student.task,
         labels=student.labels,
         max_length=student.max_length,
-        inputs=tuple(value.name for value in answering.graph.input),
+        inputs=tuple(value.name for value in account.answering.graph.input),
         model_file=INT8_FILE if choice else FP32_FILE,
         precision=Precision.INT8 if choice else Precision.FP32,
         recipe=str(choice.recipe) if choice else "none",
@@ -79,25 +70,19 @@ def make_manifest(
     )
 
 
-def write_details(
-    folder: Path,
-    *,
-    rewrites: RewriteReport,
-    choice: Choice | None,
-    sizes: Sizes,
-    quality: Quality | None,
-    notes: tuple[str, ...],
-) -> None:
-    """Write `export.json`: how the graph was made, what was tried, what was measured."""
+def write_details(folder: Path, account: Account) -> None:
+    """Write `export.json`: how the graph was made, what was tried, what was measured, what flipped."""
+    choice, quality, comparison = account.choice, account.quality, account.comparison
     body = {
-        "rewrites": rewrites.as_json(),
-        "sizes": sizes.as_json(),
+        "rewrites": account.rewrites.as_json(),
+        "sizes": account.sizes.as_json(),
         "int8_products": list(choice.quantized.products) if choice else [],
         "int8_tables": list(choice.quantized.tables) if choice else [],
         "kept_fp32": list(choice.kept) if choice else [],
         "trials": [trial.as_json() for trial in choice.trials] if choice else [],
         "quality": quality.as_json() if quality else None,
-        "notes": list(notes),
+        "int8_against_fp32": comparison.as_json() if comparison else None,
+        "notes": list(account.notes),
     }
     text = json.dumps(body, indent=2, ensure_ascii=False) + "\n"
     (folder / DETAILS_FILE).write_text(text, encoding="utf-8")

@@ -1,0 +1,42 @@
+"""Everything an export found out, on its way into the bundle's files."""
+
+from dataclasses import dataclass
+
+import onnx
+
+from .budget import Choice
+from .flips import Comparison
+from .rewrite import RewriteReport
+from .sizes import Sizes
+from .student import Student
+from .verify import Quality
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """What was made, and what was measured.
+
+    Attributes:
+        student: What was exported.
+        fp32: The rewritten graph.
+        rewrites: What was done to the traced graph.
+        choice: The int8 graph and how it was chosen; None where nothing was quantized.
+        sizes: Weights of the graph that answers, by part.
+        quality: Measured on the data; None without data.
+        comparison: What int8 changed; None without data, without int8, or for several labels per text.
+        notes: Warnings.
+    """
+
+    student: Student
+    fp32: onnx.ModelProto
+    rewrites: RewriteReport
+    choice: Choice | None
+    sizes: Sizes
+    quality: Quality | None
+    comparison: Comparison | None
+    notes: tuple[str, ...]
+
+    @property
+    def answering(self) -> onnx.ModelProto:
+        """The graph that answers: int8 where there is one."""
+        return self.choice.quantized.model if self.choice else self.fp32
