@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.util
+import inspect
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from huggingface_hub import HfApi, constants, snapshot_download, try_to_load_from_cache
 from huggingface_hub.errors import HfHubHTTPError
+from torch import Tensor
 from transformers import (
     AutoConfig,
     AutoModelForSequenceClassification,
@@ -104,6 +106,12 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     if not tokenizer.is_fast:
         raise ModelError(f"{folder} has only a slow tokenizer: one with a tokenizer.json is needed")
     return tokenizer
+
+
+def accepted(model: PreTrainedModel, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors that the model's forward takes: not every one of a tokenizer knows segment ids."""
+    names = inspect.signature(model.forward).parameters
+    return {name: tensor for name, tensor in batch.items() if name in names}
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 from mixkd.progress import progress
 
 from .data import Collator, token_counts
+from .models import accepted
 
 _BATCH = 128
 
@@ -33,8 +34,8 @@ def teacher_logits(
         for start in range(0, len(order), _BATCH):
             chosen = order[start : start + _BATCH]
             batch = collator([rows[int(i)] for i in chosen])
-            batch.pop("labels")
-            outputs = model(**{name: tensor.to(model.device) for name, tensor in batch.items()})
+            inputs = accepted(model, batch)
+            outputs = model(**{name: tensor.to(model.device) for name, tensor in inputs.items()})
             answers[chosen] = outputs.logits.float().cpu().numpy()
             advance(len(chosen))
     return answers

@@ -38,6 +38,7 @@ from .losses import (
     weighted_sum,
 )
 from .mixup import Mix, draw_mix, mix_embeddings, mix_masks, mix_segments
+from .models import accepted
 from .reporting import LineReporter
 
 COMPLETE = "complete"
@@ -122,7 +123,7 @@ class ObjectiveTrainer(Trainer):
     ) -> dict[str, Tensor]:
         """Terms without mixing; `known` are the teacher's logits, (B, C), where it was asked beforehand."""
         hidden = self._weights.hidden > 0
-        student = model(**inputs, output_hidden_states=hidden)
+        student = model(**accepted(self._bare_model, inputs), output_hidden_states=hidden)
         terms = {"mle": mle_loss(student.logits, targets, task=self._labels.task)}
         if known is not None:
             terms["kd"] = self._distance(student.logits, known)
@@ -139,7 +140,8 @@ class ObjectiveTrainer(Trainer):
         hidden = self._weights.hidden > 0
         mix = self._draw(rows).to(targets.device)
         embed = self._bare_model.get_input_embeddings()
-        student = model(**_with_mixed(inputs, embed(inputs["input_ids"]), mix), output_hidden_states=hidden)
+        seen = _with_mixed(inputs, embed(inputs["input_ids"]), mix)  # (B + M, T, H)
+        student = model(**accepted(self._bare_model, seen), output_hidden_states=hidden)
         mixed_logits = student.logits[rows:]  # (M, C)
         terms = {
             "mle": mle_loss(student.logits[:rows], targets, task=task),
@@ -178,7 +180,7 @@ class ObjectiveTrainer(Trainer):
     def _ask_teacher(self, inputs: Batch, *, hidden: bool) -> Any:
         assert self._teacher is not None
         with torch.no_grad():
-            return self._teacher(**inputs, output_hidden_states=hidden)
+            return self._teacher(**accepted(self._teacher, inputs), output_hidden_states=hidden)
 
     def _ask_teacher_mixed(self, inputs: Batch, mix: Mix, *, originals: bool, hidden: bool) -> Any:
         assert self._teacher is not None
@@ -214,7 +216,7 @@ class ObjectiveTrainer(Trainer):
         batch = self._prepare_inputs(inputs)
         targets = batch.pop("labels")
         with torch.no_grad(), self.autocast_smart_context_manager():
-            logits = model(**batch).logits.float()
+            logits = model(**accepted(self._bare_model, batch)).logits.float()
         loss = mle_loss(logits, targets, task=self._labels.task)
         return (loss, None, None) if prediction_loss_only else (loss, logits, targets)
 
