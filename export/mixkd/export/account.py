@@ -10,6 +10,7 @@ from .rewrite import RewriteReport
 from .sizes import Sizes
 from .student import Student
 from .verify import Quality
+from .vocabulary import TrimReport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,7 @@ class Account:
         sizes: Weights of the graph that answers, by part.
         quality: Measured on the data; None without data.
         comparison: What int8 changed; None without data, without int8, or for several labels per text.
+        trim: What the smaller vocabulary costs; None where it is whole.
         notes: Warnings.
     """
 
@@ -34,6 +36,7 @@ class Account:
     sizes: Sizes
     quality: Quality | None
     comparison: Comparison | None
+    trim: TrimReport | None
     notes: tuple[str, ...]
 
     @property

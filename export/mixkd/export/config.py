@@ -31,6 +31,10 @@ class ExportConfig:
     int8: bool = option(True, "Quantize to int8; --no-int8 writes a plain fp32 bundle.")
     recipe: Recipe = option(Recipe.PORTABLE, "The preferred way to quantize.")
     embeddings: TableFormat = option(TableFormat.INT8, "The format of the embedding tables.")
+    vocabulary: str = option(
+        "full",
+        "full, or trim[:N]: only the pieces of the training text and N frequent others; needs --data.",
+    )
     keep_fp32: bool = option(False, "Keep the fp32 graph in the bundle, beside the int8 one.")
     max_length: int | None = option(None, "Tokens per text [what the student was trained with, else 128].")
     max_drop: float | None = option(
@@ -42,7 +46,16 @@ class ExportConfig:
         """Refuse what can't be done."""
         if self.max_length is not None and self.max_length < 4:
             raise ConfigError(f"max_length is {self.max_length}: give room for 4 tokens at least")
+        kind, _, count = self.vocabulary.partition(":")
+        if kind not in {"full", "trim"} or (count and (kind == "full" or not count.isdecimal())):
+            raise ConfigError(f"vocabulary is {self.vocabulary!r}: give full, trim or trim:N")
         if self.max_drop is not None and not 0 <= self.max_drop <= 100:
             raise ConfigError(f"max_drop is {self.max_drop}: give points between 0 and 100")
         if self.max_drop is not None and not self.int8:
             raise ConfigError("max_drop bounds what int8 loses: give --int8 with it, or neither")
+
+    @property
+    def other_pieces(self) -> int | None:
+        """How many pieces are kept beside those of the training text; None keeps the whole vocabulary."""
+        kind, _, count = self.vocabulary.partition(":")
+        return int(count or 0) if kind == "trim" else None

@@ -1,17 +1,13 @@
 """The stage itself: a student folder becomes a bundle."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import onnx
 
 from mixkd.errors import ConfigError
 from mixkd.outputs import check_output, fresh_folder
-from mixkd.runs import data_fingerprint
-from mixkd.runtime.bundle import Bundle, open_bundle, seal_bundle
+from mixkd.runtime.bundle import TOKENIZER_FILE, Bundle, open_bundle, seal_bundle
 from mixkd.texts import Corpus
 
 from .account import Account
@@ -21,19 +17,18 @@ from .config import ExportConfig
 from .convert import convert
 from .files import make_manifest, write_details, write_graphs, write_tokenizer
 from .flips import Comparison, compare
+from .judging import Judges, Progress
 from .quantize import quantize
-from .reference import TorchModel
 from .rewrite import rewrite
 from .sizes import Sizes, measure_sizes
 from .student import Student, open_student
-from .verify import Judge, Quality, read_examples
+from .verify import Judge, Quality
+from .vocabulary import TrimReport, Vocabulary, choose_vocabulary, measure_trim
 
 NOTICEABLE_DROP = 0.5
 """Points lost to int8 from which on the user is told without having set a budget."""
 
 _FP32_BATCH_TOKENS = 2048
-
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,28 +80,31 @@ def export_student(
         OutputError: If the output can't be written.
         BudgetError: If no int8 candidate stays within `config.max_drop`; nothing is written then.
     """
-    if config.max_drop is not None and corpus is None:
-        raise ConfigError("max_drop is measured on data: give some with --data")
+    if corpus is None and (config.max_drop is not None or config.other_pieces is not None):
+        raise ConfigError("max_drop and a trimmed vocabulary need text: give some with --data")
     check_output(output, overwrite=overwrite)
     opened = open_student(student, max_length=config.max_length)
     with fresh_folder(output, overwrite=overwrite) as folder:
         write_tokenizer(opened, folder)
+        vocabulary = _trim(opened, corpus, config, folder) if corpus else None
         opened.model.config.save_pretrained(folder)
-        judges = _Judges(opened, corpus, folder, progress)
+        judges = Judges(opened, corpus, folder, progress)
         judge = judges.to_report()
         progress("converting to ONNX")
         fp32, rewrites = rewrite(convert(opened.model), max_length=opened.max_length)
         choice = _quantized(fp32, config, judges, progress) if config.int8 else None
-        quality, comparison = _measure(judge, opened, fp32, choice, progress) if judge else (None, None)
+        progress("measuring the graphs")
+        measured = _measure(judge, opened, fp32, choice, vocabulary) if judge else _Measured()
         account = Account(
             student=opened,
             fp32=fp32,
             rewrites=rewrites,
             choice=choice,
             sizes=measure_sizes(choice.quantized.model if choice else fp32),
-            quality=quality,
-            comparison=comparison,
-            notes=_notes(quality),
+            quality=measured.quality,
+            comparison=measured.comparison,
+            trim=measured.trim,
+            notes=_notes(measured.quality),
         )
         onnx.checker.check_model(account.answering, full_check=True)
         manifest = make_manifest(account, output, config, data=judges.fingerprint())
@@ -119,55 +117,23 @@ def export_student(
         bundle=bundle,
         sizes=account.sizes,
         file_bytes=bundle.model_path.stat().st_size,
-        quality=quality,
+        quality=account.quality,
         notes=account.notes,
     )
 
 
-class _Judges:
-    """The judges of the splits that are used, each made when it is first asked for."""
-
-    def __init__(self, student: Student, corpus: Corpus | None, folder: Path, progress: Progress) -> None:
-        self._student = student
-        self._corpus = corpus
-        self._folder = folder
-        self._progress = progress
-        self._made: dict[str, Judge] = {}
-
-    def to_choose(self) -> Judge | None:
-        """Return the judge of the validation split, or of what there is."""
-        if self._corpus is None:
-            return None
-        splits = self._corpus.splits
-        return self._judge("validation" if "validation" in splits else self._corpus.evaluation_split())
-
-    def to_report(self) -> Judge | None:
-        """Return the judge of the test split, or of what there is."""
-        return None if self._corpus is None else self._judge(self._corpus.evaluation_split())
-
-    def fingerprint(self) -> dict[str, Any] | None:
-        """Return what was read of the data."""
-        if self._corpus is None:
-            return None
-        return data_fingerprint(
-            self._corpus, {split: len(judge.examples.texts) for split, judge in self._made.items()}
-        )
-
-    def _judge(self, split: str) -> Judge:
-        if split not in self._made:
-            assert self._corpus is not None, "asked for a split without data"
-            student = self._student
-            examples = read_examples(self._corpus, split, student.labels, student.task)
-            self._progress(f"asking the PyTorch student ({split})")
-            torch_model = TorchModel(student.folder, max_length=student.max_length)
-            reference = np.asarray(torch_model.logits(examples.texts))
-            self._made[split] = Judge(
-                examples, reference, tokenizer=self._folder, max_length=student.max_length
-            )
-        return self._made[split]
+def _trim(student: Student, corpus: Corpus, config: ExportConfig, folder: Path) -> Vocabulary | None:
+    if config.other_pieces is None:
+        return None
+    split = "train" if "train" in corpus.splits else corpus.evaluation_split()
+    texts = (row.text if row.text2 is None else (row.text, row.text2) for row in corpus.read(split))
+    vocabulary = choose_vocabulary(folder / TOKENIZER_FILE, texts, others=config.other_pieces)
+    vocabulary.trim_model(student.model)
+    vocabulary.trim_tokenizer(folder)
+    return vocabulary
 
 
-def _quantized(fp32: onnx.ModelProto, config: ExportConfig, judges: _Judges, progress: Progress) -> Choice:
+def _quantized(fp32: onnx.ModelProto, config: ExportConfig, judges: Judges, progress: Progress) -> Choice:
     progress("quantizing to int8")
     judge = judges.to_choose() if config.max_drop is not None else None
     if judge is not None:
@@ -175,15 +141,28 @@ def _quantized(fp32: onnx.ModelProto, config: ExportConfig, judges: _Judges, pro
     return Choice(quantize(fp32, config.recipe, tables=config.embeddings), config.recipe, (), ())
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Measured:
+    quality: Quality | None = None
+    comparison: Comparison | None = None
+    trim: TrimReport | None = None
+
+
 def _measure(
-    judge: Judge, student: Student, fp32: onnx.ModelProto, choice: Choice | None, progress: Progress
-) -> tuple[Quality, Comparison | None]:
-    progress("measuring the graphs")
+    judge: Judge,
+    student: Student,
+    fp32: onnx.ModelProto,
+    choice: Choice | None,
+    vocabulary: Vocabulary | None,
+) -> _Measured:
     before = judge.answer(fp32, batch_tokens=_FP32_BATCH_TOKENS)
-    if choice is None:
-        return judge.quality(before, None), None
-    after = judge.answer(choice.quantized.model, batch_tokens=1)
-    return judge.quality(before, after), compare(judge.examples, student.labels, before, after)
+    after = judge.answer(choice.quantized.model, batch_tokens=1) if choice else None
+    answers = before if after is None else after
+    return _Measured(
+        quality=judge.quality(before, after),
+        comparison=None if after is None else compare(judge.examples, student.labels, before, after),
+        trim=measure_trim(vocabulary, judge, answers, student.tokenizer) if vocabulary else None,
+    )
 
 
 def _notes(quality: Quality | None) -> tuple[str, ...]:

@@ -82,6 +82,7 @@ def write_details(folder: Path, account: Account) -> None:
         "trials": [trial.as_json() for trial in choice.trials] if choice else [],
         "quality": quality.as_json() if quality else None,
         "int8_against_fp32": comparison.as_json() if comparison else None,
+        "vocabulary": account.trim.as_json() if account.trim else None,
         "notes": list(account.notes),
     }
     text = json.dumps(body, indent=2, ensure_ascii=False) + "\n"

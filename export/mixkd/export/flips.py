@@ -68,7 +68,7 @@ def compare(examples: Examples, labels: Sequence[str], fp32: Logits, int8: Logit
     if examples.task is not Task.SINGLE_LABEL:
         return None
     before, after = fp32.argmax(axis=1), int8.argmax(axis=1)
-    known = ~np.isnan(examples.target).any(axis=1)
+    known: NDArray[np.bool_] = np.isfinite(examples.target.sum(axis=1))
     truth = np.where(known, np.nan_to_num(examples.target).argmax(axis=1), -1)
     right_before: NDArray[np.bool_] = np.equal(before, truth)
     right_after: NDArray[np.bool_] = np.equal(after, truth)
@@ -101,7 +101,7 @@ def compare(examples: Examples, labels: Sequence[str], fp32: Logits, int8: Logit
 def mcnemar(repaired: int, broken: int) -> float:
     """Return the exact two-sided p of a split into repaired and broken, were both as likely."""
     total = repaired + broken
-    tail = sum(comb(total, k) for k in range(min(repaired, broken) + 1)) / 2**total
+    tail: float = sum(comb(total, k) for k in range(min(repaired, broken) + 1)) / 2**total
     return min(1.0, 2 * tail)
 
 

@@ -21,8 +21,11 @@ from numpy.typing import NDArray
 from .config import Recipe, TableFormat
 from .graph import Graph, attribute, copy_of
 
-_SMALL_TABLE_BYTES = 2**18
-# A smaller table (segments, positions) stays in fp32: three more nodes would cost time and save nothing.
+_SMALL_TABLE_BYTES = 2**14
+# A smaller table (segments) stays in fp32: there is nothing to save.
+
+_LARGE_TABLE_BYTES = 2**19
+# A smaller one (positions) is int8 in the file and fp32 in memory, a larger one is int8 in both.
 
 _LEVELS = {Recipe.PORTABLE: 64, Recipe.FAST: 127}
 # AVX2 without VNNI adds two products in 16 bits: 255 * 64 * 2 fits, 255 * 127 * 2 does not.
@@ -135,12 +138,11 @@ def _quantize_activation(graph: Graph, source: str) -> tuple[str, str, str]:
 
 
 def _quantize_tables(graph: Graph, keep: Collection[str]) -> list[str]:
-    # Rows are tokens: a scale per row, gathered beside it, follows each token's own size.
+    # Rows are tokens or positions: a scale per row follows each one's own size.
     done = []
     for name in [tensor.name for tensor in graph.model.graph.initializer]:
-        table = graph.constant(name)
-        readers = graph.readers[name]
-        looked_up = all(node.op_type == "Gather" and index == 0 for node, index in readers)
+        table, readers = graph.constant(name), graph.readers[name]
+        looked_up = all(node.op_type in {"Gather", "Slice"} and index == 0 for node, index in readers)
         if not readers or not looked_up or not _is_matrix(table) or name in keep:
             continue
         assert table is not None, "_is_matrix refuses None"
@@ -149,12 +151,31 @@ def _quantize_tables(graph: Graph, keep: Collection[str]) -> list[str]:
         integers, row_scale = round_columns(table.T, 127)
         rows = graph.add_constant(integers.T, f"{name}_int8")
         scales = graph.add_constant(row_scale[:, None], f"{name}_scale")
-        for node, _ in readers:
-            values = graph.add_node("Gather", [rows, node.input[1]], f"{node.name}/int8", axis=0)
-            scale = graph.add_node("Gather", [scales, node.input[1]], f"{node.name}/scale", axis=0)
-            real = graph.add_node("Cast", [values], f"{node.name}/float", to=onnx.TensorProto.FLOAT)
-            node.op_type = "Mul"
-            node.input[:] = [real, scale]
-            del node.attribute[:]
+        if table.nbytes < _LARGE_TABLE_BYTES:
+            graph.replace(name, _decoded(graph, rows, scales, name))
+        else:
+            for node, _ in list(readers):
+                _decode_after_reading(graph, node, rows, scales)
         done.append(name)
     return done
+
+
+def _decode_after_reading(graph: Graph, node: onnx.NodeProto, rows: str, scales: str) -> None:
+    # Read integers and scales as the table was read, then multiply: the reader's output keeps its name.
+    parts = []
+    for part in (rows, scales):
+        reader = copy_of(node)
+        reader.input[0] = part
+        reader.name = reader.output[0] = graph.fresh_name(f"{node.name}/{part.rsplit('_', 1)[1]}")
+        graph.nodes.append(reader)
+        parts.append(reader.output[0])
+    real = graph.add_node("Cast", [parts[0]], f"{node.name}/float", to=onnx.TensorProto.FLOAT)
+    node.op_type = "Mul"
+    node.input[:] = [real, parts[1]]
+    del node.attribute[:]
+
+
+def _decoded(graph: Graph, rows: str, scales: str, name: str) -> str:
+    # Constants only: onnxruntime computes them when it opens the file, so that small tables cost no time.
+    real = graph.add_node("Cast", [rows], f"{name}/float", to=onnx.TensorProto.FLOAT)
+    return graph.add_node("Mul", [real, scales], f"{name}/decoded")

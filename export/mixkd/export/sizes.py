@@ -44,6 +44,7 @@ def measure_sizes(model: onnx.ModelProto) -> Sizes:
         readers = [node for node, _ in graph.readers[name]]
         scopes = {scope for n in (name, *(node.name for node in readers)) for scope in re.split(r"[/.]", n)}
         looked_up = {node.op_type for node in readers} <= {"Gather", "Slice"}
-        part = "head" if scopes & _HEAD else "embeddings" if looked_up else "encoder"
+        table = looked_up or "embeddings" in scopes
+        part = "head" if scopes & _HEAD else "embeddings" if table else "encoder"
         parts[part] += onnx.numpy_helper.to_array(tensor).nbytes
     return Sizes(**{f"{part}_bytes": size for part, size in parts.items()})

@@ -102,10 +102,10 @@ class Judge:
         encoder = Encoder.from_folder(self._tokenizer, max_length=self._max_length, inputs=inputs)
         return Predictor(session, encoder).logits(texts, max_batch_tokens=batch_tokens)
 
-    def score(self, logits: Logits) -> float:
-        """Return the task's headline metric on the labelled rows, a fraction of one."""
-        task = self.examples.task
-        return evaluate(logits, self.examples.target, task)[HEADLINE[task]]
+    def score(self, logits: Logits, *, rows: Sequence[int] | None = None) -> float:
+        """Return the task's headline metric on the labelled rows, or on some rows, a fraction of one."""
+        task, chosen = self.examples.task, slice(None) if rows is None else list(rows)
+        return evaluate(logits[chosen], self.examples.target[chosen], task)[HEADLINE[task]]
 
     def agreement(self, logits: Logits) -> float:
         """Return the share of texts answered as the PyTorch student answers them, right or wrong."""

@@ -1,0 +1,159 @@
+"""A smaller vocabulary: the pieces that the training text uses, and a way down to characters for all else.
+
+WordPiece takes the longest piece that fits, from the left. A word all of whose pieces are kept is therefore
+cut as before; another one falls back to shorter pieces, down to single characters, and not to [UNK].
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from tokenizers import Tokenizer
+
+from mixkd.errors import ConfigError
+from mixkd.runtime.encoding import Text
+
+from .verify import Judge, Logits
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+_SPECIAL_IDS = ("pad_token_id", "bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """Which pieces are kept.
+
+    Attributes:
+        kept: Old ids in ascending order; a piece's new id is its place in here.
+        size: Pieces there were.
+    """
+
+    kept: tuple[int, ...]
+    size: int
+
+    def trim_model(self, model: "PreTrainedModel") -> None:
+        """Keep those rows of the model's word embeddings, and number its special tokens anew."""
+        table = model.get_input_embeddings()
+        rows = table.get_parameter("weight").detach()[list(self.kept)].clone()
+        model.set_input_embeddings(torch.nn.Embedding.from_pretrained(rows))
+        model.config.vocab_size = len(self.kept)
+        place = self._places()
+        for name in _SPECIAL_IDS:
+            old = getattr(model.config, name, None)
+            if old is not None:
+                setattr(model.config, name, place.get(old))
+
+    def trim_tokenizer(self, folder: Path) -> None:
+        """Rewrite the `tokenizer.json` and `tokenizer_config.json` of a folder."""
+        place = self._places()
+        path = folder / "tokenizer.json"
+        body = json.loads(path.read_text(encoding="utf-8"))
+        vocab = body["model"]["vocab"]
+        body["model"]["vocab"] = {piece: place[i] for piece, i in vocab.items() if i in place}
+        for token in body["added_tokens"]:
+            token["id"] = place[token["id"]]
+        body["post_processor"] = _renumbered(body["post_processor"], place)
+        path.write_text(json.dumps(body, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
+        path = folder / "tokenizer_config.json"
+        config = json.loads(path.read_text(encoding="utf-8"))
+        added = config.get("added_tokens_decoder", {})
+        config["added_tokens_decoder"] = {str(place[int(old)]): token for old, token in added.items()}
+        path.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+    def _places(self) -> dict[int, int]:
+        return {old: new for new, old in enumerate(self.kept)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrimReport:
+    """What a smaller vocabulary costs.
+
+    Attributes:
+        kept: Pieces that are left.
+        size: Pieces there were.
+        texts: Judged texts with a piece that isn't left.
+        student: The headline metric of the PyTorch student on those texts; None where there are none.
+        bundle: The same of the graph that answers.
+    """
+
+    kept: int
+    size: int
+    texts: int
+    student: float | None
+    bundle: float | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the report as JSON values."""
+        return asdict(self)
+
+
+def measure_trim(
+    vocabulary: Vocabulary, judge: Judge, logits: Logits, tokenizer: "PreTrainedTokenizerFast"
+) -> TrimReport:
+    """Judge a graph's logits, (N, C), on the texts that hold words outside the vocabulary.
+
+    Args:
+        vocabulary: What was kept.
+        judge: The judged texts.
+        logits: The answers of the graph with the smaller vocabulary.
+        tokenizer: The whole vocabulary's.
+    """
+    kept = set(vocabulary.kept)
+    texts = judge.examples.texts
+    pairs = [(text, None) if isinstance(text, str) else text for text in texts]
+    ids = [tokenizer(first, second)["input_ids"] for first, second in pairs]
+    rows = [row for row, pieces in enumerate(ids) if not kept.issuperset(pieces)]
+    return TrimReport(
+        kept=len(kept),
+        size=vocabulary.size,
+        texts=len(rows),
+        student=judge.score(judge.reference, rows=rows) if rows else None,
+        bundle=judge.score(logits, rows=rows) if rows else None,
+    )
+
+
+def choose_vocabulary(tokenizer_file: Path, texts: Iterable[Text], *, others: int) -> Vocabulary:
+    """Return the pieces to keep: all that the texts use, every single character, and some more.
+
+    Args:
+        tokenizer_file: A `tokenizer.json` with a WordPiece model.
+        texts: The training texts.
+        others: How many further pieces; the first ones in the vocabulary, which is sorted by frequency.
+
+    Raises:
+        ConfigError: If the tokenizer is of another kind.
+    """
+    body = json.loads(tokenizer_file.read_text(encoding="utf-8"))
+    if body["model"]["type"] != "WordPiece":
+        raise ConfigError(
+            f"the vocabulary of a {body['model']['type']} tokenizer can't be trimmed: WordPiece only"
+        )
+    vocab: dict[str, int] = body["model"]["vocab"]
+    prefix = body["model"]["continuing_subword_prefix"]
+    tokenizer = Tokenizer.from_file(str(tokenizer_file))
+    kept = {token["id"] for token in body["added_tokens"]}
+    kept |= {i for piece, i in vocab.items() if len(piece.removeprefix(prefix)) == 1}
+    for text in texts:
+        first, second = (text, None) if isinstance(text, str) else text
+        kept.update(tokenizer.encode(first, second).ids)
+    unused = sorted(i for piece, i in vocab.items() if i not in kept and not piece.startswith("[unused"))
+    return Vocabulary(tuple(sorted(kept | set(unused[:others]))), len(vocab))
+
+
+def _renumbered(processor: Any, place: dict[int, int]) -> Any:
+    # The special tokens' ids stand in lists ("ids") and in pairs (["[SEP]", 102]).
+    match processor:
+        case {"ids": list(ids), **rest}:
+            return {**rest, "ids": [place[i] for i in ids]}
+        case dict():
+            return {key: _renumbered(value, place) for key, value in processor.items()}
+        case [str(token), int(old)]:
+            return [token, place[old]]
+        case list():
+            return [_renumbered(item, place) for item in processor]
+    return processor

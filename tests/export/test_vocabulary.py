@@ -1,0 +1,122 @@
+"""A trimmed vocabulary: the same tokens and logits inside it, no [UNK] outside."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tokenizers import Tokenizer, models
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+from mixkd.errors import ConfigError
+from mixkd.export import ExportConfig, export_student
+from mixkd.export.vocabulary import choose_vocabulary
+from mixkd.runtime import Classifier
+from mixkd.runtime.encoding import Encoder
+from mixkd.texts import open_corpus
+from tests.tiny import WORDS, tiny_classifier, tiny_tokenizer
+
+LETTERS = sorted({letter for word in WORDS for letter in word})
+INSIDE, OUTSIDE = WORDS[:20], WORDS[20:]
+
+
+def _student(folder: Path) -> Path:
+    """Save a student that knows the words, every letter, and `##` letters."""
+    model = tiny_classifier("bert")
+    model.config.id2label = {i: f"label-{i}" for i in range(5)}
+    model.save_pretrained(folder)
+    tokenizer = tiny_tokenizer()
+    body = json.loads(tokenizer.backend_tokenizer.to_str())
+    pieces = [*body["model"]["vocab"], *LETTERS, *(f"##{letter}" for letter in LETTERS)]
+    # Special tokens in the middle, as in BERT's own vocabulary, so that all of them are renumbered.
+    pieces = ["[PAD]", *OUTSIDE, "[UNK]", "[CLS]", "[SEP]", "[MASK]", *INSIDE, *pieces[5 + len(WORDS) :]]
+    place = {piece: i for i, piece in enumerate(pieces)}
+    body["model"]["vocab"] = place
+    for token in body["added_tokens"]:
+        token["id"] = place[token["content"]]
+    body["post_processor"] = {
+        "type": "BertProcessing",
+        "sep": ["[SEP]", place["[SEP]"]],
+        "cls": ["[CLS]", place["[CLS]"]],
+    }
+    whole = PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer.from_str(json.dumps(body)), **tokenizer.special_tokens_map
+    )
+    whole.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The same student exported with the whole vocabulary, and with that of a few words."""
+    folder = tmp_path_factory.mktemp("vocabulary")
+    student = _student(folder / "student")
+    data = folder / "data"
+    data.mkdir()
+    (data / "train.tsv").write_text("text\tlabel\n" + "\n".join(f"{word}\tlabel-0" for word in INSIDE) + "\n")
+    (data / "test.tsv").write_text(
+        f"text\tlabel\n{INSIDE[0]} {INSIDE[1]}\tlabel-0\n{OUTSIDE[0]} {INSIDE[2]}\tlabel-1\n"
+    )
+    for name, vocabulary in (("whole", "full"), ("trimmed", "trim")):
+        config = ExportConfig(int8=False, vocabulary=vocabulary)
+        export_student(student, folder / name, config=config, corpus=open_corpus(data))
+    return folder / "whole", folder / "trimmed"
+
+
+def _pieces(bundle: Path, text: str) -> list[str]:
+    return list(Tokenizer.from_file(str(bundle / "tokenizer.json")).encode(text).tokens)
+
+
+def test_text_inside_gets_the_same_tokens_and_answers(bundles: tuple[Path, Path]) -> None:
+    whole, trimmed = bundles
+    classifiers = [Classifier.load(bundle) for bundle in bundles]
+    for start in range(0, 20, 3):
+        text = " ".join(INSIDE[start : start + 4])
+        assert _pieces(whole, text) == _pieces(trimmed, text)
+        first, second = (classifier.predict_proba([text]) for classifier in classifiers)
+        np.testing.assert_array_equal(first, second)
+
+
+def test_words_outside_fall_back_to_letters(bundles: tuple[Path, Path]) -> None:
+    whole, trimmed = bundles
+    word = OUTSIDE[3]
+    assert _pieces(whole, word) == ["[CLS]", word, "[SEP]"]
+    assert _pieces(trimmed, word) == ["[CLS]", word[0], *(f"##{letter}" for letter in word[1:]), "[SEP]"]
+
+
+def test_trimmed_bundle_loads_in_transformers(bundles: tuple[Path, Path]) -> None:
+    _, trimmed = bundles
+    tokenizer = AutoTokenizer.from_pretrained(trimmed)
+    config = json.loads((trimmed / "config.json").read_text())
+    assert len(tokenizer) == config["vocab_size"] == 5 + len(INSIDE) + 2 * len(LETTERS)
+    text = f"{INSIDE[4]} {OUTSIDE[1]}"
+    assert tokenizer.convert_ids_to_tokens(tokenizer(text)["input_ids"]) == _pieces(trimmed, text)
+    encoder = Encoder.from_folder(trimmed, max_length=48, inputs=["input_ids"])
+    assert list(encoder.encode([text])[0].ids) == tokenizer(text)["input_ids"]
+
+
+def test_loss_on_words_outside_is_reported(bundles: tuple[Path, Path]) -> None:
+    _, trimmed = bundles
+    report = json.loads((trimmed / "export.json").read_text())["vocabulary"]
+    assert report["texts"] == 1
+    assert report["kept"] < report["size"]
+    assert {report["student"], report["bundle"]} <= {0.0, 1.0}
+
+
+def test_frequent_others_are_the_first_of_the_vocabulary(tmp_path: Path) -> None:
+    file = _student(tmp_path / "student") / "tokenizer.json"
+    few = choose_vocabulary(file, INSIDE[:3], others=0)
+    more = choose_vocabulary(file, INSIDE[:3], others=2)
+    assert set(more.kept) - set(few.kept) == {1, 2}
+
+
+def test_other_tokenizers_than_wordpiece_are_refused(tmp_path: Path) -> None:
+    Tokenizer(models.BPE({"a": 0}, [])).save(str(tmp_path / "tokenizer.json"))
+    with pytest.raises(ConfigError, match="WordPiece only"):
+        choose_vocabulary(tmp_path / "tokenizer.json", ["a"], others=0)
+
+
+@pytest.mark.parametrize("vocabulary", ["small", "full:3", "trim:x", "trim:-1"])
+def test_unknown_vocabulary_is_refused(vocabulary: str) -> None:
+    with pytest.raises(ConfigError, match="vocabulary"):
+        ExportConfig(vocabulary=vocabulary)
