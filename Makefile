@@ -27,5 +27,5 @@ clean:
 	touch $@
 
 .venv/dev.stamp: .venv/quickstart.stamp
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt build hatchling hypothesis mypy pytest ruff
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@

@@ -13,6 +13,7 @@ from mixkd.version import __version__
 def record(**changes: Any) -> RunRecord:
     entries: dict[str, Any] = {
         "stage": "distill",
+        "inputs": {"teacher": "teacher", "data": "clinc150"},
         "config": {"beta": 0.4, "output": Path("caf\u00e9")},
         "seed": 7,
         "data": {},

@@ -74,7 +74,9 @@ class TrainingConfig:
     weight_decay: float = option(0.01, "Weight decay of AdamW; none on biases and normalisations.")
     dropout: float | None = option(None, "Dropout everywhere in the model [as its config says].")
     freeze_embeddings: bool = option(False, "Leave the word embeddings as they are.")
-    max_length: int = option(128, "Tokens per text, special ones included; longer texts are truncated.")
+    max_length: int | None = option(
+        None, "Tokens per text, special ones included; longer texts are truncated [128, or the model's most]."
+    )
     train_limit: int | None = option(None, "Use at most so many training texts, classes in proportion.")
     train_per_class: int | None = option(None, "Use at most so many training texts of each class.")
     train_fraction: float = option(1.0, "Use this share of the training texts, classes in proportion.")
@@ -91,7 +93,7 @@ class TrainingConfig:
             for name in positive
             if (value := getattr(self, name)) is not None and not value > 0
         ]
-        if self.max_length < 3:
+        if self.max_length is not None and self.max_length < 3:
             problems.append(f"--max-length must be 3 or more, not {self.max_length}")
         if self.dropout is not None and not 0 <= self.dropout < 1:
             problems.append(f"--dropout is a share below 1, not {self.dropout}")
@@ -105,15 +107,29 @@ class TrainingConfig:
         """Return what is wrong beyond the shared fields."""
         return []
 
-    def resolve(self, width: int) -> Self:
-        """Return the options with the learning rates filled in for a model of the given width.
+    def resolve(self, *, width: int, longest: int) -> Self:
+        """Return the options with what depends on the model filled in.
 
         Narrow models want larger steps. The two points this goes through are BERT-base, 768 wide, with its
         authors' 5e-5, and MiniLM, 384 wide, with the 2e-4 that was measured here.
+
+        Args:
+            width: The model's hidden size, H.
+            longest: The most tokens the model takes.
+
+        Raises:
+            ConfigError: If texts are to be longer than that.
         """
         rate = self.learning_rate or min(self._base_rate * (768 / width) ** 2, 1e-3)
         head_rate = self.head_learning_rate or rate * self._head_factor
-        return replace(self, learning_rate=rate, head_learning_rate=head_rate)
+        if self.max_length is not None and self.max_length > longest:
+            raise ConfigError(f"--max-length {self.max_length} is more than the model's {longest} positions")
+        return replace(
+            self,
+            learning_rate=rate,
+            head_learning_rate=head_rate,
+            max_length=self.max_length or min(128, longest),
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """Return every option by name, as `run.json` keeps them."""

@@ -108,6 +108,14 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
+def most_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
+    """Return how many tokens of one text the model takes, special ones included."""
+    positions = getattr(model.config, "max_position_embeddings", None) or tokenizer.model_max_length
+    table = getattr(getattr(model.base_model, "embeddings", None), "position_embeddings", None)
+    offset = getattr(table, "padding_idx", None)  # RoBERTa and its kin count positions from there on
+    return int(min(positions - (0 if offset is None else offset + 1), tokenizer.model_max_length))
+
+
 def accepted(model: PreTrainedModel, batch: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return the tensors that the model's forward takes: not every one of a tokenizer knows segment ids."""
     names = inspect.signature(model.forward).parameters

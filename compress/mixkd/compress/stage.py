@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
-from mixkd.errors import ConfigError
 from mixkd.outputs import resumable_folder
 from mixkd.runs import RunRecord, data_fingerprint
 from mixkd.texts import Corpus
@@ -22,7 +21,7 @@ from .data import Collator, Selection, TrainingData, prepare
 from .first_token import first_token_only
 from .labels import LabelSpace
 from .losses import Weights
-from .models import quiet_transformers
+from .models import most_tokens, quiet_transformers
 from .teacher_pass import teacher_logits
 from .trainer import ObjectiveTrainer, last_checkpoint
 
@@ -58,7 +57,7 @@ class Job:
         config: The options.
         weights: The α of every term.
         mixing: How pairs and shares are drawn.
-        origin: What else `run.json` tells, such as the teacher's name.
+        origin: The teacher or model it started from, by option name.
     """
 
     stage: str
@@ -71,7 +70,7 @@ class Job:
     config: TrainingConfig
     weights: Weights
     mixing: DistillConfig = field(default_factory=DistillConfig)
-    origin: dict[str, Any] = field(default_factory=dict)
+    origin: dict[str, str] = field(default_factory=dict)
 
 
 def run_job(make_job: Callable[[], Job], output: Path, *, overwrite: bool, resume: bool) -> StageResult:
@@ -86,7 +85,8 @@ def run_job(make_job: Callable[[], Job], output: Path, *, overwrite: bool, resum
     started = time.monotonic()
     with resumable_folder(output, overwrite=overwrite, resume=resume, keep=_KEEP) as work:
         job = make_job()
-        job = replace(job, config=job.config.resolve(job.model.config.hidden_size))
+        width, longest = job.model.config.hidden_size, most_tokens(job.model, job.tokenizer)
+        job = replace(job, config=job.config.resolve(width=width, longest=longest))
         data = _prepare(job, job.tokenizer, work / "data")
         with ExitStack() as stack:
             stack.enter_context(quiet_transformers())
@@ -117,9 +117,7 @@ def set_dropout(model: PreTrainedModel, share: float | None) -> None:
 
 def _prepare(job: Job, tokenizer: PreTrainedTokenizerBase, cache: Path) -> TrainingData:
     config = job.config
-    longest = getattr(job.model.config, "max_position_embeddings", None) or config.max_length
-    if config.max_length > longest:
-        raise ConfigError(f"--max-length {config.max_length} is more than the model's {longest} positions")
+    assert config.max_length is not None  # resolved
     return prepare(
         job.corpus,
         job.labels,
@@ -181,7 +179,8 @@ def _save(
     job.tokenizer.save_pretrained(folder)
     RunRecord(
         stage=job.stage,
-        config={**job.origin, "data": job.corpus.name, **job.config.as_dict()},
+        inputs={**job.origin, "data": job.corpus.name},
+        config=job.config.as_dict(),
         seed=job.config.seed,
         data=data_fingerprint(job.corpus, data.rows),
         metrics=results,

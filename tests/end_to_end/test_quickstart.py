@@ -1,0 +1,123 @@
+"""`mkd quickstart --smoke`, as a user runs it: real weights, real texts, every stage, on this machine."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mixkd.runtime import Classifier
+from mixkd.runtime.bundle import open_bundle
+from mixkd.texts import built_in_file
+
+pytestmark = pytest.mark.slow
+
+MKD = str(Path(sys.executable).with_name("mkd"))
+
+
+def mkd(*words: object, **environment: str) -> str:
+    done = subprocess.run(
+        [MKD, *map(str, words)],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """The output folder of a smoke run, and what it printed; the hub is out of reach."""
+    folder = tmp_path_factory.mktemp("quickstart") / "out"
+    yield folder, mkd("quickstart", "--smoke", "--output", folder, HF_HUB_OFFLINE="1")
+
+
+@pytest.fixture(scope="module")
+def texts() -> list[str]:
+    with built_in_file("clinc150", "test.tsv").open(encoding="utf-8") as file:
+        return [row["text"] for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)][::9]
+
+
+def load_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def test_every_stage_left_its_folder_and_its_record(made: tuple[Path, str]) -> None:
+    folder, _ = made
+    assert sorted(path.name for path in folder.iterdir()) == ["bundle", "report", "student", "teacher"]
+    for stage in ("teacher", "student"):
+        run = load_json(folder / stage / "run.json")
+        assert set(run["metrics"]) == {"validation", "test"}
+        assert run["data"]["splits"]["train"]["rows"] > 0
+    assert open_bundle(folder / "bundle").manifest.precision == "int8"
+
+
+def test_teacher_and_student_learned(made: tuple[Path, str]) -> None:
+    folder, _ = made
+    for stage in ("teacher", "student"):
+        accuracy = load_json(folder / stage / "run.json")["metrics"]["test"]["accuracy"]
+        assert accuracy > 0.2, stage  # chance is 1 of 150
+
+
+def test_table_names_teacher_and_student(made: tuple[Path, str]) -> None:
+    _, shown = made
+    for words in ("teacher-torch", "student-int8", "accuracy", "p50", "p90", "memory", "size", "speed-up"):
+        assert words in shown
+    assert "report.html" in shown
+    assert "bundle" in shown
+
+
+def test_int8_answers_as_its_fp32_student(made: tuple[Path, str]) -> None:
+    quality = open_bundle(made[0] / "bundle").manifest.quality
+    assert json.dumps(quality)  # measured at export, on the test texts
+    report = load_json(made[0] / "report" / "report.json")
+    assert report["schema_version"]
+
+
+def test_bundle_answers_in_optimum_with_the_same_labels(made: tuple[Path, str], texts: list[str]) -> None:
+    from optimum.onnxruntime import ORTModelForSequenceClassification
+    from transformers import AutoTokenizer
+
+    bundle = made[0] / "bundle"
+    model = ORTModelForSequenceClassification.from_pretrained(
+        bundle, subfolder="onnx", file_name="model_quantized.onnx"
+    )
+    tokenizer = AutoTokenizer.from_pretrained(bundle)
+    theirs = []
+    for text in texts:
+        logits = model(**tokenizer(text, return_tensors="np", truncation=True)).logits
+        theirs.append(model.config.id2label[int(np.argmax(logits))])
+    classifier = Classifier.load(bundle)
+    ours = [classifier.predict(text).label for text in texts]
+    assert ours == theirs
+    assert len(set(ours)) > 20
+
+
+def test_predict_reads_arguments_and_lines(made: tuple[Path, str], texts: list[str]) -> None:
+    bundle = made[0] / "bundle"
+    expected = [prediction.label for prediction in Classifier.load(bundle).predict(texts[:3])]
+    shown = mkd("predict", bundle, *texts[:3]).splitlines()
+    assert [label in line for label, line in zip(expected, shown, strict=True)] == [True] * 3
+    piped = subprocess.run(
+        [MKD, "predict", bundle],
+        input="\n".join(texts[:3]) + "\n",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert piped.stdout.splitlines() == shown
+
+
+def test_resumed_quickstart_keeps_what_is_done(made: tuple[Path, str]) -> None:
+    folder, _ = made
+    before = (folder / "student" / "run.json").stat().st_mtime_ns
+    mkd("quickstart", "--smoke", "--resume", "--output", folder)
+    assert (folder / "student" / "run.json").stat().st_mtime_ns == before
