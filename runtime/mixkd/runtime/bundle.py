@@ -15,12 +15,13 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mixkd.errors import BundleError
+from mixkd.outputs import clear_write_errors, flush
 
 MANIFEST_FILE = "mkd.json"
 FORMAT_VERSION = 1
@@ -133,15 +134,27 @@ def open_bundle(folder: str | Path, *, verify: bool = True) -> Bundle:
 def seal_bundle(folder: Path, manifest: Manifest) -> Bundle:
     """Write `mkd.json` for the files that stand in the folder; `manifest.files` is filled in here."""
     entries = {
-        path.relative_to(folder).as_posix(): {"size_bytes": path.stat().st_size, "sha256": _sha256(path)}
+        path.relative_to(folder).as_posix(): FileEntry(size_bytes=path.stat().st_size, sha256=_sha256(path))
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.name != MANIFEST_FILE
     }
-    body = {"format_version": FORMAT_VERSION, **asdict(manifest), "files": entries}
+    write_manifest(folder, replace(manifest, files=entries))
+    return open_bundle(folder)
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write `mkd.json` in one step: a reader finds the old one or the new one."""
+    body = {"format_version": FORMAT_VERSION, **asdict(manifest)}
     body = {"checksum": _checksum(body), **body}
     text = json.dumps(body, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    (folder / MANIFEST_FILE).write_text(text, encoding="utf-8")
-    return open_bundle(folder)
+    temporary = folder / f".{MANIFEST_FILE}.partial"
+    try:
+        with clear_write_errors(folder / MANIFEST_FILE):
+            temporary.write_text(text, encoding="utf-8")
+            flush(temporary)
+            temporary.replace(folder / MANIFEST_FILE)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _read_manifest(folder: Path) -> Any:

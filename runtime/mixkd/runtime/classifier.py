@@ -1,6 +1,5 @@
 """`Classifier`: what an app holds to get labels for texts."""
 
-import asyncio
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -165,6 +164,8 @@ class Classifier:
     async def predict_async(self, texts: Texts, *, top_k: int = 0) -> list[Prediction]: ...
     async def predict_async(self, texts: Any, *, top_k: int = 0) -> Prediction | list[Prediction]:
         """Do as `predict` does, on a thread of the loop's pool, so that the loop goes on meanwhile."""
+        import asyncio  # 4 MB that most apps don't need
+
         answer: Prediction | list[Prediction] = await asyncio.to_thread(self.predict, texts, top_k=top_k)
         return answer
 

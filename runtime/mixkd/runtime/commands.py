@@ -3,13 +3,14 @@
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import tee
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mixkd import options
 from mixkd.errors import DataError
 from mixkd.runtime.presets import Preset
 
@@ -22,6 +23,7 @@ BundleFolder = Annotated[Path, typer.Argument(metavar="BUNDLE", help="The folder
 def register(app: typer.Typer) -> None:
     """Add this stage's commands to `mkd`."""
     app.command()(predict)
+    app.command()(calibrate)
 
 
 def predict(
@@ -56,6 +58,51 @@ def predict(
         names = ",".join(answer.labels) or answer.label
         best = (f"{name}={share:.4f}" for name, share in answer.top)
         typer.echo("\t".join([names, f"{answer.score:.4f}", *best]))
+
+
+def calibrate(
+    bundle: BundleFolder,
+    *,
+    data: options.Data,
+    oos: Annotated[
+        str,
+        typer.Option(help="Texts of none of the labels: a file, or clinc150 for those that come with it."),
+    ],
+    oos_test: Annotated[
+        str | None, typer.Option(help="More of them, that judge the threshold without choosing it.")
+    ] = None,
+    abstain_label: Annotated[str, typer.Option(help="The answer below the threshold.")] = "out_of_scope",
+    text_column: options.TextColumn = "text",
+    text2_column: options.Text2Column = None,
+    label_column: options.LabelColumn = None,
+    as_json: Annotated[bool, typer.Option("--json", help="All of it as one JSON object.")] = False,
+) -> None:
+    """Choose the score below which the bundle abstains, and write it into its manifest."""
+    from mixkd.runtime.calibration import calibrate as choose
+    from mixkd.texts import BUILT_IN, built_in_file, open_corpus
+
+    if oos in BUILT_IN:
+        oos, oos_test = (str(built_in_file(oos, f"oos_{split}.tsv")) for split in ("validation", "test"))
+    columns = options.columns(text_column, text2_column, label_column)
+    plain = replace(columns, label=None)
+    found = choose(
+        bundle,
+        open_corpus(data, columns),
+        open_corpus(oos, plain),
+        out_of_scope_test=open_corpus(oos_test, plain) if oos_test else None,
+        abstain_label=abstain_label,
+    )
+    if as_json:
+        typer.echo(json.dumps(asdict(found)))
+        return
+    typer.echo(f"threshold {found.threshold:.4f}, below it the label {found.abstain_label!r}")
+    for name, result in (("chosen on", found.chosen_on), ("judged on", found.judged_on)):
+        if result is not None:
+            typer.echo(
+                f"{name} {result.in_scope_texts} + {result.out_of_scope_texts} texts: in-scope accuracy "
+                f"{result.in_scope_accuracy:.2%} (without threshold {result.in_scope_accuracy_before:.2%}), "
+                f"out-of-scope recall {result.out_of_scope_recall:.2%}"
+            )
 
 
 def _texts(arguments: list[str] | None, pairs: bool) -> Iterator["Text"]:

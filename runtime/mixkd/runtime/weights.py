@@ -8,8 +8,8 @@ from mixkd.runtime.graph import Buffer, fields
 _MODEL_GRAPH, _GRAPH_INITIALIZER = 7, 5
 _RAW_DATA, _EXTERNAL_DATA, _DATA_LOCATION = 9, 13, 14
 _EXTERNAL = 1
-_SMALLEST_BYTES = 1024
-"""Smaller constants are wanted at hand: onnxruntime computes with them while it loads."""
+SMALLEST_BYTES = 65536
+"""Only the tables and matrices are left behind: onnxruntime's fusions want biases and scales at hand."""
 
 
 def without_weights(model: Path) -> bytes:
@@ -39,7 +39,7 @@ def _graph(data: Buffer, start: int, end: int, location: str) -> bytes:
 def _tensor(data: Buffer, start: int, end: int, location: str) -> bytes:
     kept = []
     for number, begin, first, last in fields(data, start, end):
-        if number == _RAW_DATA and last - first >= _SMALLEST_BYTES:
+        if number == _RAW_DATA and last - first >= SMALLEST_BYTES:
             for key, value in (("location", location), ("offset", str(first)), ("length", str(last - first))):
                 entry = message(1, key.encode()) + message(2, value.encode())
                 kept.append(message(_EXTERNAL_DATA, entry))

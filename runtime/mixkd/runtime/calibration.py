@@ -1,0 +1,152 @@
+"""The threshold below which a classifier had better abstain, chosen on texts that are none of its labels."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixkd.errors import ConfigError, DataError
+from mixkd.runtime.bundle import Task, open_bundle, write_manifest
+from mixkd.runtime.classifier import Classifier
+from mixkd.texts import Corpus, Example
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abstention:
+    """What a threshold costs and brings, measured; shares are fractions of one.
+
+    Attributes:
+        in_scope_accuracy: Texts of the labels that get their label; abstaining from one is an error.
+        in_scope_accuracy_before: The same without a threshold.
+        out_of_scope_recall: Texts of no label from which the classifier abstains.
+        in_scope_texts: How many were asked.
+        out_of_scope_texts: How many were asked.
+    """
+
+    in_scope_accuracy: float
+    in_scope_accuracy_before: float
+    out_of_scope_recall: float
+    in_scope_texts: int
+    out_of_scope_texts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """A chosen threshold, and what it does on the texts it was chosen on and on those it wasn't."""
+
+    threshold: float
+    abstain_label: str
+    chosen_on: Abstention
+    judged_on: Abstention | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Scores:
+    """The best label's score of each text, whether that label is right, and the scores out of scope."""
+
+    inside: NDArray[np.float64]
+    right: NDArray[np.bool_]
+    outside: NDArray[np.float64]
+
+    def at(self, threshold: float) -> Abstention:
+        return Abstention(
+            in_scope_accuracy=float(np.mean(self.right & (self.inside >= threshold))),
+            in_scope_accuracy_before=float(np.mean(self.right)),
+            out_of_scope_recall=float(np.mean(self.outside < threshold)),
+            in_scope_texts=len(self.inside),
+            out_of_scope_texts=len(self.outside),
+        )
+
+
+def calibrate(
+    folder: Path,
+    corpus: Corpus,
+    out_of_scope: Corpus,
+    *,
+    out_of_scope_test: Corpus | None = None,
+    abstain_label: str | None = None,
+) -> Calibration:
+    """Choose the threshold and write it into the bundle's manifest.
+
+    The threshold is the one with the best mean of in-scope accuracy and out-of-scope recall, so that it does
+    not depend on how many texts of either kind there are. It is chosen on the validation split, where there
+    is one, and judged on the test split.
+
+    Args:
+        folder: The bundle; only its `mkd.json` is changed, in one step.
+        corpus: Labelled texts of the bundle's labels.
+        out_of_scope: Texts of none of them; a label they may have is not read.
+        out_of_scope_test: Such texts that the choice may not see, to judge it.
+        abstain_label: The answer where no score counts; None takes ``out_of_scope``.
+
+    Raises:
+        ConfigError: If the bundle's task has no one best label.
+        DataError: If a text has no label, or one that the bundle doesn't know.
+    """
+    bundle = open_bundle(folder)
+    if bundle.manifest.task is not Task.SINGLE_LABEL:
+        raise ConfigError(f"{folder} is {bundle.manifest.task}: only a single-label bundle abstains")
+    classifier = Classifier.load(folder, threshold=0.0)
+    choosing = "validation" if "validation" in corpus.splits else corpus.evaluation_split()
+    scores = _score(classifier, corpus, choosing, out_of_scope)
+    threshold = best_threshold(scores.inside, scores.right, scores.outside)
+    judged = None
+    if out_of_scope_test is not None and choosing != "test" and "test" in corpus.splits:
+        judged = _score(classifier, corpus, "test", out_of_scope_test).at(threshold)
+    found = Calibration(
+        threshold=threshold,
+        abstain_label=abstain_label or "out_of_scope",
+        chosen_on=scores.at(threshold),
+        judged_on=judged,
+    )
+    quality = {**bundle.manifest.quality, "abstention": asdict(found)}
+    write_manifest(
+        folder,
+        replace(bundle.manifest, quality=quality, threshold=threshold, abstain_label=found.abstain_label),
+    )
+    return found
+
+
+def best_threshold(
+    inside: NDArray[np.float64], right: NDArray[np.bool_], outside: NDArray[np.float64]
+) -> float:
+    """Return the threshold with the best mean of in-scope accuracy and out-of-scope recall; the least such.
+
+    Args:
+        inside: (N,) scores of texts in scope.
+        right: (N,) whether their label is right.
+        outside: (M,) scores of texts out of scope.
+    """
+    # Between two scores nothing changes: half-way is the most careful choice.
+    scores = np.unique(np.concatenate([inside, outside]))
+    candidates = np.concatenate([[0.0], (scores[1:] + scores[:-1]) / 2])
+    kept = np.sort(inside[right])
+    accuracy = (len(kept) - np.searchsorted(kept, candidates)) / len(inside)
+    recall = np.searchsorted(np.sort(outside), candidates) / len(outside)
+    return float(candidates[np.argmax(accuracy + recall)])
+
+
+def _score(classifier: Classifier, corpus: Corpus, split: str, out_of_scope: Corpus) -> _Scores:
+    inside = list(corpus.read(split))
+    outside = [e for name in out_of_scope.splits for e in out_of_scope.read(name)]
+    known = set(classifier.labels)
+    for number, example in enumerate(inside, start=1):
+        if example.label not in known:
+            raise DataError(
+                f"{corpus.split(split)}, row {number}: the bundle has no label {example.label!r}; "
+                "texts of no label belong to --oos"
+            )
+    answers = _ask(classifier, inside)
+    return _Scores(
+        np.array([score for _, score in answers]),
+        np.array([label == e.label for (label, _), e in zip(answers, inside, strict=True)]),
+        np.array([score for _, score in _ask(classifier, outside)]),
+    )
+
+
+def _ask(classifier: Classifier, examples: Sequence[Example]) -> list[tuple[str, float]]:
+    texts = (e.text if e.text2 is None else (e.text, e.text2) for e in examples)
+    # One at a time, as an app asks: an int8 score moves a little with the texts that share its batch.
+    return [(answer.label, answer.score) for answer in classifier.stream(texts, window=1)]
