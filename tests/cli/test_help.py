@@ -26,9 +26,9 @@ def test_help_names_every_command(mkd: Mkd) -> None:
     [
         (
             "distill",
-            "--teacher --data --output --student-layers --method --alpha-sm --alpha-tmkd --alpha-kd --beta --mixup-ratio "
-            " --distance --temperature --epochs --learning-rate --batch-size --max-length --seed "
-            "--text-column --text2-column --label-column --overwrite --resume --config --student",
+            "--teacher --data --output --student-layers --method --alpha-sm --alpha-tmkd --alpha-kd --beta "
+            "--mixup-ratio --distance --temperature --epochs --learning-rate --batch-size --max-length "
+            "--seed --text-column --text2-column --label-column --overwrite --resume --config --student",
         ),
         ("finetune", "--model --data --output --epochs --task"),
         ("export", "--int8 --output --data --recipe --keep-fp32 --max-drop"),
