@@ -1,0 +1,66 @@
+"""`mkd export` and `mkd inspect`, as typed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from mixkd.cli import app
+from mixkd.runtime import open_bundle
+
+
+@pytest.fixture(scope="module")
+def printed(student: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """What the command prints, and the bundle it writes."""
+    bundle = tmp_path_factory.mktemp("out") / "bundle"
+    arguments = ["export", student, "--int8", "--output", bundle, "--data", data]
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == 0, result.output
+    return result.stdout, bundle
+
+
+def test_export_prints_the_size_by_part_and_the_accuracy_before_and_after(printed: tuple[str, Path]) -> None:
+    text, bundle = printed
+    quality = open_bundle(bundle).manifest.quality
+    assert str(bundle) in text
+    assert "embeddings 0.01, encoder 0." in text
+    assert f"100.00% in PyTorch, 100.00% fp32, {quality['int8']:.2%} int8" in text
+    assert "60 texts of test" in text
+
+
+def test_inspect_tells_operators_types_inputs_and_checksums(printed: tuple[str, Path]) -> None:
+    _, bundle = printed
+    result = CliRunner().invoke(app, ["inspect", str(bundle)])
+    assert result.exit_code == 0
+    manifest = json.loads((bundle / "mkd.json").read_text())
+    for wanted in ("input_ids, attention_mask, token_type_ids", "13 MatMulInteger", "2 MultiHeadAttention"):
+        assert wanted in result.stdout
+    for name, entry in manifest["files"].items():
+        assert name in result.stdout
+        assert entry["sha256"][:16] in result.stdout
+
+
+def test_inspect_refuses_a_damaged_bundle(printed: tuple[str, Path], tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["inspect", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "not a bundle" in str(result.exception)
+
+
+def test_killed_export_leaves_the_old_bundle(student: Path, tmp_path: Path) -> None:
+    target = tmp_path / "bundle"
+    target.mkdir()
+    (target / "old").write_text("old")
+    arguments = ["export", str(student), "--output", str(target), "--overwrite"]
+    silent = subprocess.DEVNULL
+    process = subprocess.Popen([sys.executable, "-m", "mixkd.cli", *arguments], stdout=silent, stderr=silent)
+    while process.poll() is None and not list(tmp_path.glob(".bundle.*.partial/config.json")):
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert [path.name for path in target.iterdir()] == ["old"]
