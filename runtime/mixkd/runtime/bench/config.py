@@ -52,7 +52,7 @@ class BenchConfig:
     cold_starts: int = 0
     """Whole process starts per variant, warm and evicted each; 0 leaves them out."""
 
-    emulated_rows: int = 150
+    emulated_rows: int = 60
     """Rows that an emulated processor is asked."""
 
     def __post_init__(self) -> None:

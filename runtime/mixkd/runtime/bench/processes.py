@@ -5,6 +5,7 @@ import json
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import IO, Any
 
@@ -58,7 +59,8 @@ class WorkerProcess:
         if kind is not None:
             self._process.kill()
         if self._process.stdin:
-            self._process.stdin.close()
+            with suppress(BrokenPipeError):  # a worker that is gone leaves a request unread
+                self._process.stdin.close()
         try:
             self._process.wait(_CLOSE_SECONDS)
         except subprocess.TimeoutExpired:

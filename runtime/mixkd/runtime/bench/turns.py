@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -22,6 +23,7 @@ from mixkd.runtime.bench.progress import Progress
 from mixkd.runtime.bench.raw import Found, Raw
 from mixkd.runtime.bench.report import Absent, Place
 from mixkd.runtime.bench.targets.base import Evidence, LocalTarget, Target
+from mixkd.runtime.bench.targets.emulate import EmulatedTarget
 from mixkd.runtime.bench.targets.profiles import ProfileTarget
 from mixkd.runtime.bench.timing import Block
 from mixkd.runtime.encoding import Text
@@ -61,6 +63,9 @@ class _Turns:
         if not self._pairs:
             return Found(None, (), tuple(self._absent))
         environment = self._pairs[0][0].environment()
+        if isinstance(self._target, EmulatedTarget):
+            # An emulated process still reads this machine's /proc.
+            environment = replace(environment, processor=f"{self._target.processor.cpu}, emulated", isa=())
         noise = None
         if timed:
             pids = [worker.pid for worker, _ in self._pairs]

@@ -84,7 +84,7 @@ class SshTarget:
             raise MeasureError(f"{self.name}: its mktemp answered {self._folder!r}, not a folder")
         try:
             self._send({f"code/{name}": path for name, path in worker_code().items()})
-            self._run(f"{self._python_at('code')} -c 'import {', '.join(_PACKAGES.split())}'")
+            self._run(f"{self._python()} -c 'import {', '.join(_PACKAGES.split())}'")
         except BaseException:
             self._remove()
             raise
@@ -111,7 +111,7 @@ class SshTarget:
     def launch(self, threads: int) -> Launch:
         """Return ssh running the worker there."""
         words = " ".join(f"{key}={value}" for key, value in worker_environment(threads).items())
-        return Launch(self._ssh(f"{words} exec {self._python_at('code')} -m {WORKER_MODULE}"))
+        return Launch(self._ssh(f"{words} {self._python()} -m {WORKER_MODULE}"))
 
     def explain(self, said: str, code: int) -> str:
         """Return the cause that the messages name."""
@@ -121,12 +121,21 @@ class SshTarget:
                 return match.expand(cause)
         return "the connection dropped" if code == 255 else last_words(said, code)
 
-    def _python_at(self, folder: str) -> str:
-        return f"PYTHONPATH={shlex.quote(f'{self._folder}/{folder}')} {shlex.quote(self.python)}"
+    def _python(self) -> str:
+        return f"PYTHONPATH={shlex.quote(f'{self._folder}/code')} exec {shlex.quote(self.python)}"
 
     def _ssh(self, command: str) -> list[str]:
+        # Whatever the login shell is, sh reads the command.
         port = ("-p", str(self.port)) if self.port else ()
-        return ["ssh", *_OPTIONS, *self.options, *port, "--", self.destination, f"env {command}"]
+        return [
+            "ssh",
+            *_OPTIONS,
+            *self.options,
+            *port,
+            "--",
+            self.destination,
+            f"exec sh -c {shlex.quote(command)}",
+        ]
 
     def _run(self, command: str, data: bytes | None = None) -> bytes:
         try:

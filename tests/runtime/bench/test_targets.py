@@ -1,0 +1,286 @@
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mixkd.errors import ConfigError, MeasureError
+from mixkd.runtime.bench.caps import smallest_cap
+from mixkd.runtime.bench.measure import measure
+from mixkd.runtime.bench.plan import Plan
+from mixkd.runtime.bench.processes import WorkerProcess
+from mixkd.runtime.bench.targets import profiles
+from mixkd.runtime.bench.targets.base import Evidence, LocalTarget
+from mixkd.runtime.bench.targets.cgroups import make_group
+from mixkd.runtime.bench.targets.emulate import EmulatedTarget
+from mixkd.runtime.bench.targets.listing import list_targets
+from mixkd.runtime.bench.targets.parse import parse_target
+from mixkd.runtime.bench.targets.profiles import PROFILES, Profile, ProfileTarget
+from mixkd.runtime.bench.targets.ssh import SshTarget
+from mixkd.runtime.bench.variants import Variant
+
+MIB = 2**20
+SSHD = shutil.which("sshd") or next((p for p in ("/usr/sbin/sshd",) if Path(p).exists()), None)
+needs_sshd = pytest.mark.skipif(
+    not (SSHD and shutil.which("ssh") and shutil.which("ssh-keygen")), reason="needs an OpenSSH server"
+)
+
+
+@pytest.fixture(scope="module")
+def int8(plan: Plan) -> Variant:
+    return next(variant for variant in plan.variants if variant.name == "student-int8")
+
+
+@dataclass
+class Server:
+    """A loopback sshd with keys of its own."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    client_config: Path
+    folder: Path
+
+    def target(self, python: str = sys.executable, *words: str) -> SshTarget:
+        options = ("-F", str(self.client_config), *words)
+        return SshTarget(
+            name="ssh://loopback", destination="127.0.0.1", port=self.port, python=python, options=options
+        )
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("sshd")
+    folder.chmod(0o700)
+    for name in ("host", "user"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)], check=True)
+    shutil.copy(folder / "user.pub", folder / "authorized")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    (folder / "known").write_text(f"[127.0.0.1]:{port} {(folder / 'host.pub').read_text()}")
+    (folder / "sshd_config").write_text(
+        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nPidFile none\nUsePAM no\n"
+        f"AuthorizedKeysFile {folder}/authorized\nPasswordAuthentication no\nStrictModes no\n"
+    )
+    (folder / "ssh_config").write_text(
+        f"IdentityFile {folder}/user\nIdentitiesOnly yes\nUserKnownHostsFile {folder}/known\n"
+        "GlobalKnownHostsFile /dev/null\nStrictHostKeyChecking yes\n"
+    )
+    Path("/run/sshd").mkdir(exist_ok=True)
+    assert SSHD
+    process = subprocess.Popen(
+        [SSHD, "-D", "-e", "-f", str(folder / "sshd_config")], stderr=subprocess.DEVNULL
+    )
+    for _ in range(100):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                break
+        time.sleep(0.05)
+    yield Server(process, port, folder / "ssh_config", folder)
+    process.terminate()
+    process.wait()
+
+
+@needs_sshd
+def test_ssh_measures_the_same_answers_and_leaves_nothing(server: Server, int8: Variant, plan: Plan) -> None:
+    target = server.target()
+    report = measure(replace(plan, variants=(int8,), targets=(LocalTarget(), target)))
+    here, there = report.rows
+    assert (there.target, there.evidence) == ("ssh://loopback", Evidence.DEVICE)
+    assert there.logit_difference == 0
+    assert there.latency is not None
+    assert there.latency.samples == 64
+    assert there.memory is not None
+    assert here.logit_difference is None
+    assert report.places[1].environment.cores == os.cpu_count()
+    assert not Path(target._folder).exists()
+
+
+@pytest.mark.parametrize("word", ["ssh://board", "emulate:nehalem"])
+def test_torch_is_measured_on_this_machine_alone(word: str, plan: Plan) -> None:
+    torch = next(variant for variant in plan.variants if variant.name == "teacher-torch")
+    with pytest.raises(MeasureError, match="only onnxruntime"):
+        parse_target(word).place(torch)
+
+
+@needs_sshd
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        (None, "no such Python"),
+        ('#!/bin/sh\nunset PYTHONPATH\nexec {python} -I -S "$@"\n', "has no numpy: python -m pip install"),
+        ("ELF", "another architecture"),
+        ("#!/bin/sh\necho 'tar: No space left on device' >&2\nexit 1\n", "disk is full"),
+    ],
+)
+def test_ssh_names_what_the_other_side_lacks(
+    server: Server, tmp_path: Path, script: str | None, said: str
+) -> None:
+    python = tmp_path / "python"
+    if script == "ELF":
+        # The first bytes of an executable for a processor that nobody has.
+        python.write_bytes(b"\x7fELF\x02\x01\x01" + b"\0" * 9 + b"\x02\0\xff\xff" + b"\0" * 100)
+    elif script:
+        python.write_text(script.replace("{python}", sys.executable), encoding="utf-8")
+    if script:
+        python.chmod(0o755)
+    with pytest.raises(MeasureError, match=said), server.target(str(python)):
+        pass
+
+
+@needs_sshd
+def test_ssh_names_an_unknown_host_key(server: Server, tmp_path: Path) -> None:
+    target = server.target(sys.executable, "-o", f"UserKnownHostsFile={tmp_path / 'none'}")
+    with pytest.raises(MeasureError, match="host key isn't known"), target:
+        pass
+
+
+@needs_sshd
+def test_ssh_names_a_refused_login(server: Server, tmp_path: Path) -> None:
+    target = server.target()
+    config = tmp_path / "config"
+    config.write_text(server.client_config.read_text().replace(f"{server.folder}/user\n", "/dev/null\n"))
+    target.options = ("-F", str(config))
+    with pytest.raises(MeasureError, match="refused the login"), target:
+        pass
+
+
+@needs_sshd
+def test_ssh_names_a_dropped_connection(server: Server, int8: Variant) -> None:
+    with server.target() as target, WorkerProcess(int8, target, threads=1) as worker:
+        worker.load("hello")
+        os.kill(worker._process.pid, signal.SIGKILL)
+        with pytest.raises(MeasureError):
+            worker.time(["hello"])
+    assert target.explain("", 255) == "the connection dropped"
+    assert target.explain("client_loop: send disconnect: Broken pipe", 255) == "the connection dropped"
+
+
+def test_unreachable_target_is_absent_and_the_others_are_measured(int8: Variant, plan: Plan) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        closed = int(probe.getsockname()[1])
+        target = SshTarget.parse(f"ssh://127.0.0.1:{closed}")
+        report = measure(replace(plan, variants=(int8,), targets=(LocalTarget(), target)))
+    assert [row.target for row in report.rows] == ["local"]
+    assert report.absent[-1].target == target.name
+    assert "nothing listens there" in report.absent[-1].reason
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "elsewhere",
+        "ssh://",
+        "ssh://host/path",
+        "ssh://user:secret@host",
+        "ssh://-oProxyCommand=x",
+        "ssh://host:port",
+        "ssh://host?shell=sh",
+        "profile:toaster",
+        "emulate:z80",
+    ],
+)
+def test_impossible_target_is_refused(word: str) -> None:
+    with pytest.raises(ConfigError):
+        parse_target(word)
+
+
+def test_ssh_word_is_read_in_all_its_parts() -> None:
+    target = parse_target("ssh://me@board:2222?python=/opt/py/bin/python")
+    assert isinstance(target, SshTarget)
+    assert (target.destination, target.port, target.python) == ("me@board", 2222, "/opt/py/bin/python")
+
+
+def test_profile_row_makes_no_speed_claim_and_has_a_smallest_cap(int8: Variant, plan: Plan) -> None:
+    target = parse_target("profile:pi-zero-2w")
+    report = measure(replace(plan, variants=(int8, replace(int8, name="again")), targets=(target,)))
+    for row in report.rows:
+        assert row.evidence == Evidence.CAPPED_HOST
+        assert row.speed_up is None
+        assert row.memory is not None
+        cap = row.memory.smallest_cap_bytes
+        assert cap is not None
+        assert 16 * MIB < cap < PROFILES["pi-zero-2w"].memory_bytes
+
+
+@pytest.mark.parametrize("means", ["the best there is", "rlimit"])
+def test_cap_below_need_is_named(means: str, int8: Variant, monkeypatch: pytest.MonkeyPatch) -> None:
+    if means == "rlimit":
+        monkeypatch.setattr(profiles, "make_group", lambda *_: None)
+    with ProfileTarget("profile:tiny", Profile(12 * MIB, 1, "too small")) as target:
+        worker = WorkerProcess(int8, target, threads=1)
+        with worker, pytest.raises(MeasureError, match="student-int8"):
+            worker.load("hello")
+
+
+def test_rootless_cap_holds_and_is_found(int8: Variant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(profiles, "make_group", lambda *_: None)
+    target = ProfileTarget("profile:small", Profile(400 * MIB, 1, "small"))
+    assert target.means == "rlimit"
+    cap = smallest_cap(int8, target, "hello", threads=1)
+    assert 8 * MIB < cap < 400 * MIB
+
+
+def test_group_is_made_in_v2_where_memory_is_delegated(tmp_path: Path) -> None:
+    (tmp_path / "cgroup.subtree_control").write_text("cpu memory\n")
+    group = make_group(64 * MIB, 2, root=tmp_path)
+    assert group is not None
+    assert group.means == "cgroup v2"
+    (folder,) = group.folders
+    assert (folder / "memory.max").read_text() == f"{64 * MIB}\n"
+    assert group.joining == [folder / "cgroup.procs"]
+
+
+def test_group_is_made_in_v1_hierarchies(tmp_path: Path) -> None:
+    (tmp_path / "memory").mkdir()
+    (tmp_path / "memory" / "memory.limit_in_bytes").write_text("max")
+    group = make_group(64 * MIB, 2, root=tmp_path)
+    assert group is not None
+    assert group.means == "cgroup v1"
+    assert (group.folders[0] / "memory.limit_in_bytes").read_text() == f"{64 * MIB}\n"
+
+
+def test_no_group_where_there_is_no_controller(tmp_path: Path) -> None:
+    assert make_group(64 * MIB, 2, root=tmp_path) is None
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(EmulatedTarget.named("haswell").missing() is not None, reason="needs qemu-user-static")
+def test_emulated_row_has_answers_and_neither_latency_nor_memory(int8: Variant, plan: Plan) -> None:
+    config = replace(plan.config, emulated_rows=5)
+    targets = (LocalTarget(), parse_target("emulate:haswell"))
+    report = measure(replace(plan, config=config, variants=(int8,), targets=targets))
+    row = report.rows[1]
+    assert row.evidence == Evidence.EMULATED
+    assert row.quality.rows == 5
+    for claim in (row.latency, row.memory, row.start, row.samples, row.speed_up):
+        assert claim is None
+    assert row.logit_difference is not None
+    assert np.isfinite(row.logit_difference)
+    assert "emulated" in report.places[1].environment.processor
+
+
+def test_missing_emulator_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with (
+        pytest.raises(MeasureError, match="apt-get install qemu-user-static"),
+        parse_target("emulate:nehalem"),
+    ):
+        pass
+
+
+def test_list_names_every_target_that_can_be_parsed() -> None:
+    names = [listed.name for listed in list_targets()]
+    assert "local" in names
+    for name in names:
+        if "host" not in name:
+            assert parse_target(name).name == name
