@@ -39,6 +39,8 @@ def render_page(report: Report) -> str:
             "<h2>Details</h2>",
             tables.detail_table(report),
             tables.length_table(report),
+            tables.scenario_table(report),
+            tables.target_table(report),
             "<h2>Method</h2>",
             f'<div class="method">{"".join(f"<p>{escape(text)}</p>" for text in report.method)}</div>',
             "<h2>Machine and data</h2>",

@@ -36,6 +36,8 @@ METHOD = (
     "Peak memory is the process's high-water mark of resident memory (VmHWM) after answering texts one at a "
     "time, Python and the engine included. Size is that of the weight files alone: the .onnx file (and "
     "external data), or the .safetensors; neither the tokenizer nor the packages are counted.",
+    "Evidence: on a device everything is the device's own; under a capped host memory and answers are, but "
+    "latency is a share of this processor and no device's; an emulated processor shows answers alone.",
     "Accuracy and agreement are taken on {rows} rows. int8 variants answer them one text at a time, as an "
     "app does, because a batch changes the scale of dynamic quantization.",
 )
@@ -74,6 +76,7 @@ class Latency:
         max_ms: Slowest text.
         tokenize_p50_ms: Median of the part before the model; contained in `p50_ms`.
         cpu_ms_per_text: Processor time, all threads: what a battery pays.
+        energy_mj_per_text: Energy of the processor package; None where the machine doesn't tell.
         buckets: By length.
         curve: Against length.
     """
@@ -87,6 +90,7 @@ class Latency:
     max_ms: float
     tokenize_p50_ms: float
     cpu_ms_per_text: float
+    energy_mj_per_text: float | None
     buckets: tuple[Bucket, ...]
     curve: tuple[CurvePoint, ...]
 

@@ -147,6 +147,7 @@ def _latency(raw: Raw, plan: Plan) -> Latency:
         max_ms=float(total.max()),
         tokenize_p50_ms=float(np.median([ns for b in raw.blocks for ns in b.tokenize_ns])) / _NS_PER_MS,
         cpu_ms_per_text=cpu_ns / _NS_PER_MS / total.size,
+        energy_mj_per_text=_energy_mj(raw) / total.size if raw.blocks[0].energy_uj is not None else None,
         buckets=tuple(_bucket(total, lengths, *bounds) for bounds in length_buckets(list(lengths))),
         curve=tuple(
             CurvePoint(
@@ -157,6 +158,10 @@ def _latency(raw: Raw, plan: Plan) -> Latency:
             for length, made in sorted(raw.curve.items())
         ),
     )
+
+
+def _energy_mj(raw: Raw) -> float:
+    return sum(block.energy_uj or 0 for block in raw.blocks) / 1000
 
 
 def _bucket(total_ms: Floats, lengths: Floats, low: int, high: int) -> Bucket:

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from html import escape
+from statistics import median
 
 from mixkd.runtime.bench.charts import colour
-from mixkd.runtime.bench.report import Bucket, Report, Row
+from mixkd.runtime.bench.report import Bucket, Place, Report, Row
 from mixkd.runtime.bench.table import NOTHING, main_quality, megabytes, milliseconds, percent, row_name, times
 from mixkd.runtime.bench.verdict import reach_verdict
 
@@ -38,6 +39,54 @@ def length_table(report: Report) -> str:
     headings = [f"{b.low_tokens} to {b.high_tokens} tokens ({b.samples})" for b in buckets]
     cells = [_bucket_cells(latency.buckets if latency else (), len(buckets)) for latency in latencies]
     return _table(report, headings, cells) if buckets else ""
+
+
+def scenario_table(report: Report) -> str:
+    """Return the other ways of calling and whole starts; nothing where none was asked for."""
+    if not any(row.scenarios or row.cold_start for row in report.rows):
+        return ""
+    headings = (
+        "all at once, texts/s",
+        "paced p50 ms",
+        "paced CPU ms",
+        "arrivals/s within p99",
+        "growth",
+        "start, warm ms",
+        "start, evicted ms",
+    )
+    return _table(report, headings, [_scenario_cells(row) for row in report.rows])
+
+
+def target_table(report: Report) -> str:
+    """Return the targets and the machine behind each; nothing where there was one."""
+    if len(report.places) < 2:
+        return ""
+    headings = ("evidence", "largest logit difference", "smallest memory cap", "processor", "onnxruntime")
+    places = {place.name: place for place in report.places}
+    return _table(report, headings, [_target_cells(row, places[row.target]) for row in report.rows])
+
+
+def _scenario_cells(row: Row) -> list[str]:
+    scenarios, cold = row.scenarios, row.cold_start
+    return [
+        f"{scenarios.offline_texts_per_s:,.0f}" if scenarios else NOTHING,
+        milliseconds(scenarios.paced_p50_ms if scenarios else None),
+        milliseconds(scenarios.paced_cpu_ms_per_text if scenarios else None),
+        f"{scenarios.server_rate_per_s:,.0f}" if scenarios and scenarios.server_rate_per_s else NOTHING,
+        megabytes(scenarios.growth_bytes if scenarios else None),
+        milliseconds(median(cold.warm_ms) if cold else None),
+        milliseconds(median(cold.evicted_ms) if cold and cold.evicted_ms else None),
+    ]
+
+
+def _target_cells(row: Row, place: Place) -> list[str]:
+    return [
+        row.evidence,
+        NOTHING if row.logit_difference is None else f"{row.logit_difference:.2g}",
+        megabytes(row.memory.smallest_cap_bytes if row.memory else None),
+        place.environment.processor,
+        place.environment.versions.get("onnxruntime", NOTHING),
+    ]
 
 
 def _main_cells(row: Row) -> list[str]:

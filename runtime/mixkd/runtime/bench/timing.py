@@ -49,11 +49,14 @@ class Block:
         tokenize_ns: From the text to the model's input, per text.
         total_ns: From the text to the logits, per text; contains `tokenize_ns`.
         cpu_ns: Processor time of the whole process, all threads, over the block.
+        energy_uj: What the processor package took meanwhile, everything on it included; None where the
+            machine doesn't tell.
     """
 
     tokenize_ns: list[int]
     total_ns: list[int]
     cpu_ns: int
+    energy_uj: int | None = None
 
 
 def time_block(subject: Subject, texts: Sequence[Text]) -> Block:

@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, TextIO
 
 from mixkd.errors import MkdError
@@ -59,10 +59,13 @@ class Worker:
         return warm_up(self._subject, _texts(request))
 
     def time(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Time one block of texts."""
+        """Time one block of texts; energy is read outside of it."""
+        from mixkd.runtime.bench.energy import read_energy_uj, spent_uj
         from mixkd.runtime.bench.timing import time_block
 
-        return asdict(time_block(self._subject, _texts(request)))
+        before = read_energy_uj()
+        block = time_block(self._subject, _texts(request))
+        return asdict(replace(block, energy_uj=spent_uj(before, read_energy_uj())))
 
     def memory(self, _request: dict[str, Any]) -> dict[str, Any]:
         """Read the memory, PSS and USS too."""
