@@ -45,9 +45,11 @@ def test_read_gives_the_best_label_of_each_row() -> None:
 
 
 def test_read_abstains_only_below_the_threshold() -> None:
-    score = float(softmax(LOGITS)[0, 1])
-    assert not reader(Task.SINGLE_LABEL, score).read(LOGITS[:1], [False], 0)[0].abstained
-    assert reader(Task.SINGLE_LABEL, score + 1e-6).read(LOGITS[:1], [False], 0)[0].label == "none"
+    score = reader(Task.SINGLE_LABEL).read(LOGITS[:1], [False], 0)[0].score
+    assert score == pytest.approx(float(softmax(LOGITS)[0, 1]))
+    for top_k in (0, 2):
+        assert not reader(Task.SINGLE_LABEL, score - 1e-6).read(LOGITS[:1], [False], top_k)[0].abstained
+        assert reader(Task.SINGLE_LABEL, score + 1e-6).read(LOGITS[:1], [False], top_k)[0].label == "none"
 
 
 def test_read_gives_all_labels_of_a_multi_label_task_best_first() -> None:

@@ -49,6 +49,8 @@ class Encoder:
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(max_length, strategy="longest_first")
         self._max_length = max_length
+        self._long_text = max_length * _LONG_TEXT_CHARACTERS
+        self._ones = np.ones((1, max_length), np.int64)
         self._pad_id = pad_id
         self._inputs = tuple(inputs)
 
@@ -85,7 +87,7 @@ class Encoder:
         """Return (B, T) arrays by input name, padded on the right to the longest of the batch."""
         if len(batch) == 1:
             ids, type_ids = batch[0].ids[None], batch[0].type_ids[None]
-            mask = np.ones_like(ids)
+            mask = self._ones[:, : ids.shape[1]]
         else:
             shape = (len(batch), max(len(tokens.ids) for tokens in batch))
             ids = np.full(shape, self._pad_id, np.int64)
@@ -101,9 +103,10 @@ class Encoder:
     def _encode(self, text: Text) -> Tokens:
         parts = (text,) if isinstance(text, str) else text
         try:
-            encoding = self._tokenizer.encode(*map(self._beginning, parts))
+            encoding = self._tokenizer.encode(*[self._beginning(part) for part in parts])
         except TypeError:
-            encoding = self._tokenizer.encode(*map(self._beginning, map(_without_lone_surrogates, parts)))
+            whole = [_without_lone_surrogates(part) for part in parts]
+            encoding = self._tokenizer.encode(*[self._beginning(part) for part in whole])
         ids = encoding.ids
         # Only a full text can have an overflow, and asking for it is what costs.
         truncated = len(ids) >= self._max_length and bool(encoding.overflowing)
@@ -116,7 +119,7 @@ class Encoder:
         off: gigabytes for two texts of 20 kB. (Where both texts of a pair are cut, the odd token left over
         goes to the longer of what is returned here, not to the longer of the whole.)
         """
-        size = self._max_length * _LONG_TEXT_CHARACTERS
+        size = self._long_text
         while size < len(text):
             encoding = self._tokenizer.encode(text[:size], add_special_tokens=False)
             if encoding.overflowing:

@@ -64,29 +64,36 @@ class Reader:
 
     def read(self, logits: NDArray[np.float32], truncated: Sequence[bool], top_k: int) -> list[Prediction]:
         """Return one prediction per row of (N, C) outputs."""
-        scores = self.scores(logits)
-        return [self._one(row, cut, top_k) for row, cut in zip(scores, truncated, strict=True)]
+        if self.task is Task.SINGLE_LABEL and not top_k:
+            return [self._best(row, cut) for row, cut in zip(logits, truncated, strict=True)]
+        return [
+            self._ranked(row, cut, top_k) for row, cut in zip(self.scores(logits), truncated, strict=True)
+        ]
 
-    def _one(self, scores: NDArray[np.float32], truncated: bool, top_k: int) -> Prediction:
-        best = int(scores.argmax())
-        label, score = self.labels[best], float(scores[best])
-        top = self._top(scores, top_k) if top_k else ()
+    def _best(self, logits: NDArray[np.float32], truncated: bool) -> Prediction:
+        # The common case with as few array operations as it takes: each costs as much as a token.
+        best = logits.argmax()
+        score = 1 / float(np.exp(logits - logits[best]).sum())
+        abstained = self.threshold is not None and score < self.threshold
+        label = self.abstain_label if abstained else self.labels[best]
+        return Prediction(label, score, truncated, abstained)
+
+    def _ranked(self, scores: NDArray[np.float32], truncated: bool, top_k: int) -> Prediction:
+        order = np.argsort(-scores, kind="stable")
+        ranked = [(self.labels[i], float(scores[i])) for i in order]
+        label, score = ranked[0]
+        top = tuple(ranked[:top_k])
         if self.task is Task.REGRESSION:
             return Prediction(label, score, truncated, top=top)
+        labels: tuple[str, ...] = ()
+        abstained = self.threshold is not None and score < self.threshold
         if self.task is Task.MULTI_LABEL:
             least = 0.5 if self.threshold is None else self.threshold
-            labels = tuple(name for name, share in self._top(scores, len(scores)) if share >= least)
+            labels = tuple(name for name, share in ranked if share >= least)
             abstained = not labels
-        else:
-            labels = ()
-            abstained = self.threshold is not None and score < self.threshold
         return Prediction(
             self.abstain_label if abstained else label, score, truncated, abstained, labels, top
         )
-
-    def _top(self, scores: NDArray[np.float32], count: int) -> tuple[tuple[str, float], ...]:
-        order = np.argsort(-scores, kind="stable")[:count]
-        return tuple((self.labels[i], float(scores[i])) for i in order)
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
