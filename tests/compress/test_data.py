@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -34,14 +35,14 @@ def write(folder: Path, kind: str, rows: list[tuple[str, str]]) -> Path:
     return path
 
 
-def prepared(data: Path, tmp_path: Path, seed: int = 0, **selection: float) -> TrainingData:
+def prepared(data: Path, tmp_path: Path, seed: int = 0, **selection: Any) -> TrainingData:
     corpus = open_corpus(data)
     return prepare(
         corpus,
         read_label_space(corpus, task=None),
         tiny_tokenizer(),
         max_length=16,
-        selection=Selection(**selection),  # type: ignore[arg-type]  # ints are given for ints
+        selection=Selection(**selection),
         seed=seed,
         cache=tmp_path / f"cache-{seed}-{len(selection)}",
     )
@@ -68,7 +69,7 @@ def test_tenth_is_held_out_by_class_when_there_is_no_validation(tmp_path: Path) 
     [({"limit": 12}, 3), ({"per_class": 2}, 2), ({"fraction": 0.5}, 4), ({"per_class": 4, "limit": 4}, 1)],
 )
 def test_selection_keeps_the_classes_shares(
-    selection: dict[str, float], per_class: int, tmp_path: Path
+    selection: dict[str, Any], per_class: int, tmp_path: Path
 ) -> None:
     data = prepared(write(tmp_path, "tsv", ROWS), tmp_path, **selection)
     counts = Counter(data.train["labels"])
@@ -116,7 +117,7 @@ def test_unknown_label_is_refused_by_name(tmp_path: Path) -> None:
 
 def test_collator_pads_to_the_longest_and_makes_target_rows() -> None:
     labels = LabelSpace(Task.SINGLE_LABEL, ("a", "b", "c"))
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"input_ids": [2, 9, 3], "token_type_ids": [0, 0, 1], "labels": 1},
         {"input_ids": [2, 9, 9, 9, 3], "token_type_ids": [0] * 5, "labels": labels.encode(None, where="")},
     ]

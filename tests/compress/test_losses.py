@@ -94,7 +94,7 @@ def test_sm_equals_numpy_with_lambda_on_each_side(task: Task) -> None:
         sides = cross_entropy(first, logits), cross_entropy(second, logits)
     else:
         share = sigmoid(logits)
-        sides = tuple(  # type: ignore[assignment]  # two sides, as above
+        sides = tuple(
             -(y * np.log(share) + (1 - y) * np.log(1 - share)).mean(axis=1) for y in (first, second)
         )
     expected = (lam * sides[0] + (1 - lam) * sides[1]).mean()

@@ -82,7 +82,7 @@ def by_trainer(
     )
     trainer.args.max_steps = STEPS
     trainer.args.max_grad_norm = 0.0
-    trainer.args.lr_scheduler_type = "constant"  # type: ignore[assignment]  # Trainer takes the name
+    trainer.args.lr_scheduler_type = "constant"
     trainer.train()
     return losses[:STEPS], dict(student.state_dict())
 
