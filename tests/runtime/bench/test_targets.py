@@ -212,6 +212,15 @@ def test_profile_row_makes_no_speed_claim_and_has_a_smallest_cap(int8: Variant, 
         assert 16 * MIB < cap < PROFILES["pi-zero-2w"].memory_bytes
 
 
+def test_each_variant_has_the_cap_for_itself(int8: Variant, plan: Plan) -> None:
+    greedy = replace(plan, variants=tuple(replace(int8, name=f"student-{i}") for i in range(4)))
+    alone = ProfileTarget("profile:one", Profile(110 * MIB, 1, "room for one worker, not for four"))
+    config = replace(plan.config, samples=16)
+    report = measure(replace(greedy, config=config, targets=(alone,)))
+    assert len(report.rows) == 4
+    assert not alone._groups
+
+
 @pytest.mark.parametrize("means", ["the best there is", "rlimit"])
 def test_cap_below_need_is_named(means: str, int8: Variant, monkeypatch: pytest.MonkeyPatch) -> None:
     if means == "rlimit":

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 
@@ -27,6 +28,8 @@ from mixkd.runtime.bench.targets.emulate import EmulatedTarget
 from mixkd.runtime.bench.targets.profiles import ProfileTarget
 from mixkd.runtime.bench.timing import Block
 from mixkd.runtime.encoding import Text
+
+_T = TypeVar("_T")
 
 _LOGITS_PER_REQUEST = 250
 
@@ -60,18 +63,18 @@ class _Turns:
         timed = self._target.evidence is not Evidence.EMULATED
         cold = self._cold_starts() if timed else {}
         self._load()
-        if not self._pairs:
+        environment = self._of_any(WorkerProcess.environment)
+        if environment is None:
             return Found(None, (), tuple(self._absent))
-        environment = self._pairs[0][0].environment()
         if isinstance(self._target, EmulatedTarget):
             # An emulated process still reads this machine's /proc.
             environment = replace(environment, processor=f"{self._target.processor.cpu}, emulated", isa=())
         noise = None
         if timed:
             pids = [worker.pid for worker, _ in self._pairs]
-            before = self._pairs[0][0].counters(pids)
+            before = self._of_any(lambda worker: worker.counters(pids))
             self._time_single_texts()
-            after = self._pairs[0][0].counters(pids) if self._pairs else None
+            after = self._of_any(lambda worker: worker.counters(pids))
             noise = compare_readings(before, after, governor=environment.governor)
             self._time_lengths()
             self._run_scenarios()
@@ -193,6 +196,16 @@ class _Turns:
             except MeasureError as error:
                 self._pairs.remove(pair)
                 self._give_up(pair[1].variant.name, error)
+
+    def _of_any(self, ask: Callable[[WorkerProcess], _T]) -> _T | None:
+        """Return the answer of the first worker that still lives; None where none does."""
+        for pair in list(self._pairs):
+            try:
+                return ask(pair[0])
+            except MeasureError as error:
+                self._pairs.remove(pair)
+                self._give_up(pair[1].variant.name, error)
+        return None
 
     def _give_up(self, label: str, error: MeasureError) -> None:
         reason = str(error).removeprefix(f"{label}: ")

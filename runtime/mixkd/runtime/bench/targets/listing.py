@@ -34,6 +34,7 @@ def list_targets() -> list[Listed]:
     ]
     for name, profile in PROFILES.items():
         with ProfileTarget.named(name) as target:
+            target.launch(threads=1)
             note = f"{profile.note}; memory held by {target.means}"
         listed.append(Listed(f"profile:{name}", Evidence.CAPPED_HOST, note, None))
     for name, processor in PROCESSORS.items():

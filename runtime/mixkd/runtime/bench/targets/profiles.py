@@ -53,7 +53,7 @@ class ProfileTarget:
 
     name: str
     profile: Profile
-    _group: CappedGroup | None = field(default=None, init=False)
+    _groups: list[CappedGroup] = field(default_factory=list, init=False)
 
     evidence = Evidence.CAPPED_HOST
 
@@ -71,26 +71,28 @@ class ProfileTarget:
     @property
     def means(self) -> str:
         """How the caps are held: ``cgroup v2``, ``cgroup v1`` or ``rlimit``."""
-        return self._group.means if self._group else "rlimit"
+        return self._groups[0].means if self._groups else "rlimit"
 
     def __enter__(self) -> "ProfileTarget":
-        self._group = make_group(self.profile.memory_bytes, self.profile.cores)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._group:
-            self._group.remove()
+        for group in self._groups:
+            group.remove()
+        self._groups.clear()
 
     def place(self, variant: Variant) -> Variant:
         """Return the variant itself: it runs on this machine."""
         return variant
 
     def launch(self, threads: int) -> Launch:
-        """Return a shell that caps itself and becomes the worker."""
-        if self._group:
-            cap = " && ".join(f"echo $$ > '{path}'" for path in self._group.joining)
+        """Return a shell that caps itself and becomes the worker; every worker has the cap for itself."""
+        group = make_group(self.profile.memory_bytes, self.profile.cores)
+        if group:
+            self._groups.append(group)
+            cap = " && ".join(f"echo $$ > '{path}'" for path in group.joining)
         else:
             # Without a cgroup: the data segment, anonymous mappings included. RLIMIT_AS would count every
             # mapped library whole, and onnxruntime reserves far more than it uses.
