@@ -12,7 +12,6 @@
       README.md                    model card
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -21,7 +20,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mixkd.errors import BundleError
-from mixkd.outputs import clear_write_errors, flush
 
 MANIFEST_FILE = "mkd.json"
 FORMAT_VERSION = 1
@@ -119,13 +117,16 @@ def open_bundle(folder: str | Path, *, verify: bool = True) -> Bundle:
 
     Args:
         folder: The bundle.
-        verify: Also hash every file; sizes are checked always.
+        verify: Also hash the manifest and every file; sizes are checked always.
 
     Raises:
         BundleError: If the folder isn't a bundle, or any file isn't the one that was exported.
     """
     folder = Path(folder)
-    manifest = _parse(_read_manifest(folder), folder / MANIFEST_FILE)
+    body = _read_manifest(folder)
+    if verify:
+        _check_manifest(body, folder / MANIFEST_FILE)
+    manifest = _parse(body, folder / MANIFEST_FILE)
     for name, entry in manifest.files.items():
         _check_file(folder, name, entry, verify=verify)
     return Bundle(folder, manifest)
@@ -144,6 +145,8 @@ def seal_bundle(folder: Path, manifest: Manifest) -> Bundle:
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write `mkd.json` in one step: a reader finds the old one or the new one."""
+    from mixkd.outputs import clear_write_errors, flush  # an app that only reads needs none of it
+
     body = {"format_version": FORMAT_VERSION, **asdict(manifest)}
     body = {"checksum": _checksum(body), **body}
     text = json.dumps(body, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -169,13 +172,17 @@ def _read_manifest(folder: Path) -> Any:
         raise BundleError(f"{path} is damaged ({error}): export the bundle again") from error
 
 
+def _check_manifest(body: Any, path: Path) -> None:
+    if isinstance(body, dict) and body.get("format_version") == FORMAT_VERSION:
+        rest = {name: value for name, value in body.items() if name != "checksum"}
+        if body.get("checksum") != _checksum(rest):
+            raise BundleError(f"{path} was changed after the export (checksum differs): export it again")
+
+
 def _parse(body: Any, path: Path) -> Manifest:
     version = body.get("format_version") if isinstance(body, dict) else None
     if version != FORMAT_VERSION or isinstance(version, bool):
         raise BundleError(f"{path} has format version {version!r}, this mixkd reads {FORMAT_VERSION}")
-    checksum = body.pop("checksum", None)
-    if checksum != _checksum(body):
-        raise BundleError(f"{path} was changed after the export (checksum differs): export the bundle again")
     try:
         manifest = Manifest(
             task=Task(body["task"]),
@@ -208,6 +215,8 @@ def _parse(body: Any, path: Path) -> Manifest:
 
 def _checksum(body: Mapping[str, Any]) -> str:
     """Return a sha256 of the manifest's meaning; it shows damage, not malice."""
+    import hashlib  # 3 MB of OpenSSL, which `verify=False` does without
+
     text = json.dumps(body, sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 
@@ -266,5 +275,7 @@ def _check_file(folder: Path, name: str, entry: FileEntry, *, verify: bool) -> N
 
 
 def _sha256(path: Path) -> str:
+    import hashlib
+
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,92 @@
+"""How much memory a classifier takes, by preset, and whether it grows.
+
+    python benchmarks/runtime_memory.py BUNDLE [--output benchmarks/runtime_memory.json]
+
+Each preset in a fresh process: the peak after the first answer, and after a list of 512 texts. Then many
+calls of every length in one process, its private memory read now and then.
+"""
+
+import argparse
+import json
+import random
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from mixkd.runtime import Classifier, Preset
+from mixkd.runtime.bench.environment import read_environment
+from mixkd.runtime.bench.memory import read_memory
+from mixkd.texts import open_corpus
+
+CALLS = 200_000
+FIRST = 1_000
+READINGS = 40
+SEED = 7
+PEAK = """
+import json, sys
+from mixkd.runtime import Classifier
+from mixkd.runtime.bench.memory import read_memory
+
+def read():
+    memory = read_memory(detailed=True)
+    return {"peak_rss_bytes": memory.peak_rss_bytes, "uss_bytes": memory.uss_bytes}
+
+found = {"imported": read()}
+classifier = Classifier.load(sys.argv[1], preset=sys.argv[2], verify=sys.argv[3] == "verified")
+classifier.predict("transfer 100 dollars to my savings")
+found["first_answer"] = read()
+classifier.predict(["transfer 100 dollars to my savings " * 8] * 512)
+found["512_long_texts"] = read()
+print(json.dumps(found))
+"""
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("--data", default="clinc150")
+    parser.add_argument("--calls", type=int, default=CALLS)
+    parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".json"))
+    arguments = parser.parse_args()
+    presets = {str(preset): peaks(arguments.bundle, preset, "verified") for preset in Preset}
+    presets["low-memory, unverified"] = peaks(arguments.bundle, Preset.LOW_MEMORY, "unverified")
+    grown = growth(arguments.bundle, arguments.data, arguments.calls)
+    found = {"presets": presets, "growth": grown, "environment": asdict(read_environment())}
+    arguments.output.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    for preset, stages in presets.items():
+        for stage, memory in stages.items():
+            print(f"{preset:22} {stage:16} peak {memory['peak_rss_bytes'] / 2**20:6.1f} MiB")
+    more = (grown["uss_bytes"][-1] - grown["uss_bytes"][0]) / 2**20
+    print(f"{arguments.calls} calls: private memory grew {more:.2f} MiB after the first {FIRST}")
+
+
+def peaks(bundle: Path, preset: Preset, trust: str) -> dict[str, dict[str, int]]:
+    """Return the memory of a fresh process at three moments."""
+    command = [sys.executable, "-c", PEAK, str(bundle), str(preset), trust]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found: dict[str, dict[str, int]] = json.loads(done.stdout)
+    return found
+
+
+def growth(bundle: Path, data: str, calls: int) -> dict[str, list[int]]:
+    """Return the private memory after the first calls and at even steps up to the last."""
+    corpus, chance = open_corpus(data), random.Random(SEED)
+    words = [word for example in corpus.read(corpus.evaluation_split()) for word in example.text.split()]
+    classifier = Classifier.load(bundle, threads=1)
+    found: dict[str, list[int]] = {"calls": [], "uss_bytes": []}
+    step = (calls - FIRST) // READINGS
+    for number in range(1, calls + 1):
+        # Mostly short, as texts are, but every length comes: memory grows when the largest yet does.
+        length = min(int(chance.paretovariate(1.2) * 5), 200)
+        start = chance.randrange(len(words) - length)
+        classifier.predict(" ".join(words[start : start + length]))
+        if number >= FIRST and (number - FIRST) % step == 0:
+            found["calls"].append(number)
+            found["uss_bytes"].append(read_memory(detailed=True).uss_bytes or 0)
+    return found
+
+
+if __name__ == "__main__":
+    main()

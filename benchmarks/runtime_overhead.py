@@ -1,0 +1,117 @@
+"""What `Classifier` adds to the bare session, and how long an app waits for its first answer.
+
+    python benchmarks/runtime_overhead.py BUNDLE [--output benchmarks/runtime_overhead.json]
+
+One process, one thread, one text after the other: tokenizer alone, session alone on ready ids, `predict`; the
+three take turns, so that what else the machine does falls on all alike. Cold starts are whole processes.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from mixkd.runtime import Classifier, open_bundle
+from mixkd.runtime.bench.environment import read_environment
+from mixkd.runtime.encoding import Encoder
+from mixkd.runtime.session import make_session
+from mixkd.texts import open_corpus
+
+TOKENS = 12
+ROUNDS = 3000
+WARM_UP = 300
+STARTS = 15
+FIRST_ANSWER = """
+from mixkd.runtime import Classifier
+Classifier.load({bundle!r}).predict("transfer 100 dollars to my savings")
+"""
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("--data", default="clinc150")
+    parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".json"))
+    arguments = parser.parse_args()
+    calls_us, starts_ms = (
+        overhead(arguments.bundle, arguments.data),
+        cold_starts(arguments.bundle.absolute()),
+    )
+    found = {
+        "tokens": TOKENS,
+        "threads": 1,
+        "calls_us": calls_us,
+        "cold_start_ms": starts_ms,
+        "environment": asdict(read_environment()),
+    }
+    arguments.output.write_text(json.dumps(found) + "\n", encoding="utf-8")
+    for unit, samples in (("us", calls_us), ("ms", starts_ms)):
+        for name, values in samples.items():
+            print(f"{name:22} median {statistics.median(values):8.1f} {unit}")
+
+
+def overhead(bundle: Path, data: str) -> dict[str, list[float]]:
+    """Return every sample, in microseconds, of the parts and of the whole."""
+    manifest = open_bundle(bundle).manifest
+    classifier = Classifier.load(bundle, threads=1)
+    session = make_session(bundle / manifest.model_file, threads=1)
+    encoder = Encoder.from_folder(bundle, max_length=manifest.max_length, inputs=manifest.inputs)
+    tokenizer = Tokenizer.from_file(str(bundle / "tokenizer.json"))
+    corpus = open_corpus(data)
+    texts = [example.text for example in corpus.read(corpus.evaluation_split())]
+    texts = [text for text in texts if len(encoder.encode([text])[0].ids) == TOKENS]
+    feeds = [encoder.feed(encoder.encode([text])) for text in texts]
+
+    samples: dict[str, list[float]] = {"tokenizer": [], "session": [], "predict": []}
+    for number in range(-WARM_UP, ROUNDS):
+        text, feed = texts[number % len(texts)], feeds[number % len(texts)]
+        # The session runs before each: what comes after it finds its caches gone, as it does in an app.
+        took_session = timed(session.run, ["logits"], feed)
+        took_tokenizer = timed(tokenizer.encode, text)
+        timed(session.run, ["logits"], feed)
+        took_predict = timed(classifier.predict, text)
+        if number >= 0:
+            samples["session"].append(took_session)
+            samples["tokenizer"].append(took_tokenizer)
+            samples["predict"].append(took_predict)
+    rows = list(zip(*(samples[name] for name in ("tokenizer", "session", "predict")), strict=True))
+    samples["predict_over_session"] = [predict - run for _, run, predict in rows]
+    samples["predict_over_both"] = [predict - run - encode for encode, run, predict in rows]
+    return {name: [round(value, 1) for value in values] for name, values in samples.items()}
+
+
+def cold_starts(bundle: Path) -> dict[str, list[float]]:
+    """Return the milliseconds of whole processes, the page cache warm."""
+    programs = {
+        "python": "pass",
+        "import_numpy": "import numpy",
+        "import_mixkd_runtime": "import mixkd.runtime",
+        "import_classifier": "from mixkd.runtime import Classifier",
+        "first_answer": FIRST_ANSWER.format(bundle=str(bundle)),
+    }
+    samples: dict[str, list[float]] = {name: [] for name in programs}
+    for number in range(STARTS + 1):
+        for name, program in programs.items():
+            took = timed(subprocess.check_call, [sys.executable, "-c", program])
+            if number:  # the first round warms the page cache
+                samples[name].append(round(took / 1000, 1))
+    return samples
+
+
+def timed(work: Callable[..., object], *arguments: object) -> float:
+    """Return the microseconds that a call takes."""
+    start = time.perf_counter_ns()
+    work(*arguments)
+    return (time.perf_counter_ns() - start) / 1000
+
+
+if __name__ == "__main__":
+    main()
