@@ -24,7 +24,7 @@ class TorchModel:
     def __init__(self, folder: Path, *, threads: int | None = None, max_length: int = 128) -> None:
         if threads is not None:
             torch.set_num_threads(threads)
-        self._model = load_classifier(Path(folder), attention="sdpa")
+        self.module = load_classifier(Path(folder), attention="sdpa")
         self._tokenizer = load_tokenizer(Path(folder))
         self._max_length = max_length
 
@@ -45,7 +45,7 @@ class TorchModel:
     def run(self, encoded: dict[str, Any]) -> NDArray[np.float32]:
         """Return the logits, (B, C), of what `encode` returned."""
         with torch.inference_mode():
-            return np.asarray(self._model(**encoded).logits.numpy(), np.float32)
+            return np.asarray(self.module(**encoded).logits.numpy(), np.float32)
 
     def logits(self, texts: Sequence[Text], *, max_batch_tokens: int = 2048) -> NDArray[np.float32]:
         """Return the logits, (N, C), of N texts, in batches of near lengths."""
