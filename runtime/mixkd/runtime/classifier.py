@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixkd.errors import BundleError, ConfigError, InputError
-from mixkd.runtime.bundle import Bundle, Manifest, open_bundle
+from mixkd.runtime.bundle import Bundle, Manifest, Precision, open_bundle
 from mixkd.runtime.encoding import Encoder, Text
 from mixkd.runtime.prediction import Prediction, Reader
 from mixkd.runtime.predictor import WINDOW, Predictor
@@ -55,7 +55,8 @@ class Classifier:
         self._bundle = bundle
         self._options = options
         self._threads = options.threads or available_threads(at_most=settings.max_threads)
-        self._batch_tokens = settings.batch_tokens
+        alone = manifest.precision is Precision.INT8 and not settings.batch_int8
+        self._batch_tokens = 1 if alone else settings.batch_tokens
         self._encoder = Encoder.from_folder(
             bundle.folder, max_length=manifest.max_length, inputs=manifest.inputs
         )
@@ -124,8 +125,7 @@ class Classifier:
     def predict(self, texts: Text | Texts, *, top_k: int = 0) -> Prediction | list[Prediction]:
         """Answer one text or pair, or a list of them in its order.
 
-        int8 activations are scaled over the batch, so that a text's score may differ a little between a list
-        and a call of its own.
+        With the preset ``throughput`` an int8 score may differ a little between a list and a call of its own.
 
         Args:
             texts: A `str`, a pair ``(text, text2)``, or a list of either.
