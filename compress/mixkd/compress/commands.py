@@ -1,4 +1,4 @@
-"""The commands of the compress stage: finetune, distill."""
+"""The commands of the compress stage: check, finetune, distill."""
 
 from typing import Annotated
 
@@ -14,6 +14,7 @@ _Resume = Annotated[bool, typer.Option("--resume", help="Go on with an interrupt
 
 def register(app: typer.Typer) -> None:
     """Add this stage's commands to `mkd`."""
+    app.command("check")(check)
     app.command("finetune")(options.with_config(FinetuneConfig)(_finetune))
     app.command("distill")(options.with_config(DistillConfig)(_distill))
 
@@ -36,7 +37,9 @@ def _finetune(
     from .teacher import finetune
 
     corpus = open_corpus(data, options.columns(text_column, text2_column, label_column))
-    result = finetune(model, corpus, output, config=config, overwrite=overwrite, resume=resume)
+    result = finetune(
+        model, corpus, output, config=config, overwrite=overwrite, resume=resume, announce=_warn
+    )
     _echo(result.metrics)
     typer.echo(f"teacher: {output}")
 
@@ -59,9 +62,46 @@ def _distill(
     from .distill import distill
 
     corpus = open_corpus(data, options.columns(text_column, text2_column, label_column))
-    result = distill(teacher, corpus, output, config=config, overwrite=overwrite, resume=resume)
+    result = distill(
+        teacher, corpus, output, config=config, overwrite=overwrite, resume=resume, announce=_warn
+    )
     _echo(result.metrics)
     typer.echo(f"student: {output}")
+
+
+def check(
+    data: options.Data,
+    teacher: Annotated[str | None, typer.Option(help="Check its labels and tokenizer too.")] = None,
+    max_length: Annotated[int, typer.Option(help="Tokens per text that truncation is told for.")] = 128,
+    text_column: options.TextColumn = "text",
+    text2_column: options.Text2Column = None,
+    label_column: options.LabelColumn = None,
+) -> None:
+    """Count what would spoil a training: duplicates, leaks, empty texts, missing classes, truncation."""
+    _need_torch()
+    from mixkd.texts import open_corpus
+
+    from .check import check_data
+    from .labels import label_space_of
+    from .models import find_model, load_classifier, load_tokenizer
+
+    corpus = open_corpus(data, options.columns(text_column, text2_column, label_column))
+    labels = tokenizer = None
+    if teacher is not None:
+        folder = find_model(teacher)
+        labels, tokenizer = (
+            label_space_of(load_classifier(folder).config, model=teacher),
+            load_tokenizer(folder),
+        )
+    found = check_data(corpus, labels=labels, tokenizer=tokenizer, max_length=max_length)
+    for name, split in found.splits.items():
+        typer.echo(f"{name}: {split.rows} texts, {len(split.classes)} classes")
+    for line in found.warnings:
+        typer.echo(line)
+
+
+def _warn(line: str) -> None:
+    typer.echo(f"note: {line}", err=True)
 
 
 def _echo(metrics: dict[str, dict[str, float]]) -> None:

@@ -1,6 +1,7 @@
 """The distillation stage: a teacher and texts in, a student out."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ def distill(
     config: DistillConfig,
     overwrite: bool = False,
     resume: bool = False,
+    announce: Callable[[str], None] = lambda _: None,
 ) -> StageResult:
     """Distil a teacher into a student: a Hugging Face folder with a `run.json`.
 
@@ -35,6 +37,7 @@ def distill(
         config: The options.
         overwrite: Replace what `output` holds.
         resume: Go on with an interrupted run.
+        announce: Told, before the training, what is odd about the data.
 
     Raises:
         ModelError: If the teacher can't be found, has no trained head, or can't be cut.
@@ -65,7 +68,7 @@ def distill(
             origin={"teacher": teacher},
         )
 
-    return run_job(make_job, output, overwrite=overwrite, resume=resume)
+    return run_job(make_job, output, overwrite=overwrite, resume=resume, announce=announce)
 
 
 def _student(

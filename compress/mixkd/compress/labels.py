@@ -36,6 +36,11 @@ class LabelSpace:
     names: tuple[str, ...]
     soft: bool = False
 
+    @property
+    def categorical(self) -> bool:
+        """Whether the outputs stand for classes."""
+        return self.task is not Task.REGRESSION
+
     def encode(self, label: Label, *, where: str) -> int | float | list[float]:
         """Return what is stored for a label: a class number, a number, or a row of C numbers.
 
@@ -101,7 +106,7 @@ def read_label_space(corpus: Corpus, *, task: Task | None) -> LabelSpace:
     for example in corpus.read("train"):
         if example.label is not None:
             kinds.add(type(example.label))
-            names.update(_names_of(example.label))
+            names.update(names_of(example.label))
     if not names:
         raise DataError(f"{corpus.split('train')} has no labels: name the column with --label-column")
     if task is Task.REGRESSION:
@@ -144,7 +149,8 @@ def parse_task(name: str | None) -> Task | None:
         raise ConfigError(f"--task is auto, {kinds}, not {name}") from None
 
 
-def _names_of(label: Label) -> Iterable[str]:
+def names_of(label: Label) -> Iterable[str]:
+    """Return the names a label holds: one, several, or none."""
     return (label,) if isinstance(label, str) else label or ()
 
 

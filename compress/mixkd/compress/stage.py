@@ -16,6 +16,7 @@ from mixkd.outputs import resumable_folder
 from mixkd.runs import RunRecord, data_fingerprint
 from mixkd.texts import Corpus
 
+from .check import check_data
 from .config import DistillConfig, TrainingConfig
 from .data import Collator, Selection, TrainingData, prepare
 from .first_token import first_token_only
@@ -73,7 +74,14 @@ class Job:
     origin: dict[str, str] = field(default_factory=dict)
 
 
-def run_job(make_job: Callable[[], Job], output: Path, *, overwrite: bool, resume: bool) -> StageResult:
+def run_job(
+    make_job: Callable[[], Job],
+    output: Path,
+    *,
+    overwrite: bool,
+    resume: bool,
+    announce: Callable[[str], None],
+) -> StageResult:
     """Train, evaluate and save; `output` appears whole or not at all.
 
     Args:
@@ -81,12 +89,19 @@ def run_job(make_job: Callable[[], Job], output: Path, *, overwrite: bool, resum
         output: The folder to write.
         overwrite: Replace what `output` holds.
         resume: Go on from the last whole checkpoint of an interrupted run with the same options.
+        announce: Told what is odd about the data.
     """
     started = time.monotonic()
     with resumable_folder(output, overwrite=overwrite, resume=resume, keep=_KEEP) as work:
         job = make_job()
         width, longest = job.model.config.hidden_size, most_tokens(job.model, job.tokenizer)
         job = replace(job, config=job.config.resolve(width=width, longest=longest))
+        assert job.config.max_length is not None  # resolved
+        notes = check_data(
+            job.corpus, labels=job.labels, tokenizer=job.tokenizer, max_length=job.config.max_length
+        ).warnings
+        for note in notes:
+            announce(note)
         data = _prepare(job, job.tokenizer, work / "data")
         with ExitStack() as stack:
             stack.enter_context(quiet_transformers())
@@ -98,7 +113,7 @@ def run_job(make_job: Callable[[], Job], output: Path, *, overwrite: bool, resum
             trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
             results = {name: _evaluate(trainer, rows) for name, rows in data.evaluated.items()}
         if trainer.is_world_process_zero():
-            _save(job, data, results, work / "result", time.monotonic() - started)
+            _save(job, data, results, notes, work / "result", time.monotonic() - started)
     return StageResult(output, results)
 
 
@@ -173,7 +188,12 @@ _TIMINGS = ("m_runtime", "m_samples_per_second", "m_steps_per_second", "m_model_
 
 
 def _save(
-    job: Job, data: TrainingData, results: dict[str, dict[str, float]], folder: Path, took_s: float
+    job: Job,
+    data: TrainingData,
+    results: dict[str, dict[str, float]],
+    notes: tuple[str, ...],
+    folder: Path,
+    took_s: float,
 ) -> None:
     job.model.save_pretrained(folder)
     job.tokenizer.save_pretrained(folder)
@@ -184,5 +204,6 @@ def _save(
         seed=job.config.seed,
         data=data_fingerprint(job.corpus, data.rows),
         metrics=results,
+        notes=notes,
         duration_s=round(took_s, 1),
     ).write(folder)

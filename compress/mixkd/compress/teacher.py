@@ -1,5 +1,6 @@
 """Fine-tuning a teacher."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from mixkd.texts import Corpus
@@ -19,6 +20,7 @@ def finetune(
     config: FinetuneConfig,
     overwrite: bool = False,
     resume: bool = False,
+    announce: Callable[[str], None] = lambda _: None,
 ) -> StageResult:
     """Fine-tune a pretrained encoder on a corpus: a teacher in the Hugging Face format, with a `run.json`.
 
@@ -29,6 +31,7 @@ def finetune(
         config: The options.
         overwrite: Replace what `output` holds.
         resume: Go on with an interrupted run.
+        announce: Told, before the training, what is odd about the data.
 
     Raises:
         ModelError: If the model can't be found or loaded.
@@ -51,4 +54,4 @@ def finetune(
             origin={"model": model},
         )
 
-    return run_job(make_job, output, overwrite=overwrite, resume=resume)
+    return run_job(make_job, output, overwrite=overwrite, resume=resume, announce=announce)
