@@ -203,6 +203,15 @@ def test_stream_reads_one_window_ahead_and_keeps_the_order(classifier: Classifie
     assert first == [classifier.predict(texts[i % len(texts)]) for i in range(12)]
 
 
+def test_stream_refuses_one_text_and_an_impossible_window(classifier: Classifier) -> None:
+    with pytest.raises(InputError, match="not one str"):
+        next(classifier.stream("pay"))
+    with pytest.raises(ConfigError, match="window is 0"):
+        next(classifier.stream(["pay"], window=0))
+    with pytest.raises(InputError, match="not int"):
+        list(classifier.stream([1]))  # type: ignore[list-item]  # what is wrong is what is tested
+
+
 def test_predict_gives_the_same_answers_from_1_and_from_32_threads(
     classifier: Classifier, texts: list[str]
 ) -> None:

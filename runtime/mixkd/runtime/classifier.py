@@ -154,7 +154,14 @@ class Classifier:
             texts: Texts or pairs; read `window` at a time, which are sorted by length and batched.
             top_k: As in `predict`.
             window: 1 answers each text before the next one is read.
+
+        Raises:
+            InputError: If `texts` is one text, or gives something that isn't one.
         """
+        if isinstance(texts, str):
+            raise InputError("stream takes many texts, not one str: give a list, or call predict")
+        if not _whole(window) or window < 1:
+            raise ConfigError(f"window is {window!r}: give a whole number from 1 on")
         source = iter(texts)
         while batch := [_checked(text) for text in islice(source, window)]:
             yield from self._answer(batch, top_k)
