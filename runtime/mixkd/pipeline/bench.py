@@ -64,7 +64,7 @@ def bench_bundle(
         sample = draw_sample(corpus, config, counter)
         scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="mkd-bench-"))
         maker = VariantMaker(opened, teacher=teacher, student=student, scratch=Path(scratch))
-        variants, absent = maker.make(progress)
+        variants, absent = maker.make(progress, teacher_int8=config.teacher_int8)
         variants += [maker.other_bundle(folder) for folder in also]
         plan = Plan(
             title=bundle.resolve().name,

@@ -24,7 +24,7 @@ class VariantMaker:
         self._teacher, self._student = teacher, student
         self._scratch = scratch
 
-    def make(self, progress: Progress) -> tuple[list[Variant], list[Absent]]:
+    def make(self, progress: Progress, *, teacher_int8: bool) -> tuple[list[Variant], list[Absent]]:
         """Return the variants, slowest first, and those that can't be made, with the reason."""
         makers: dict[Kind, Callable[[], Variant]] = {
             Kind.TEACHER_TORCH: self._torch_teacher,
@@ -32,6 +32,8 @@ class VariantMaker:
             Kind.TEACHER_INT8: self._quantized_teacher,
             Kind.STUDENT_FP32: self._fp32_student,
         }
+        if not teacher_int8:
+            del makers[Kind.TEACHER_INT8]
         variants: list[Variant] = []
         absent = []
         for number, (kind, make) in enumerate(makers.items()):

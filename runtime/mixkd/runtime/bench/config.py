@@ -34,6 +34,9 @@ class BenchConfig:
     split: str | None = None
     """The split to measure on; None takes test, else validation, else the only one."""
 
+    teacher_int8: bool = True
+    """Also measure the teacher quantized like the student: what int8 alone would have given."""
+
     scenarios: bool = False
     """Also run offline, paced and server arrivals, and count memory growth."""
 
@@ -71,8 +74,8 @@ class BenchConfig:
     @classmethod
     def quick(cls, **fields: int | str | None) -> "BenchConfig":
         """A look, in under half a minute: enough samples for a p90, none for a p99."""
-        values: dict[str, Any] = {"samples": 160, "curve_samples": 0, "quality_rows": 400, **fields}
-        return cls(**values)
+        values: dict[str, Any] = {"samples": 96, "curve_samples": 0, "quality_rows": 300}
+        return cls(**{**values, "teacher_int8": False, **fields})
 
     @classmethod
     def full(cls, **fields: int | str | None) -> "BenchConfig":
