@@ -20,7 +20,7 @@ if [ -z "$wheel" ]; then
 fi
 
 "$python" -m venv "$scratch/venv"
-"$scratch/venv/bin/python" -m pip install --quiet --constraint "$root/constraints.txt" "$wheel" pytest
+"$scratch/venv/bin/python" -m pip install --quiet --no-compile --constraint "$root/constraints.txt" "$wheel" pytest
 
 # Away from the source tree, so that only what the wheel brought can be imported.
 unset PYTHONPATH
