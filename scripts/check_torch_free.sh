@@ -26,7 +26,7 @@ fi
 unset PYTHONPATH
 mkdir "$scratch/tests"
 cp "$root/pyproject.toml" "$scratch"
-cp "$root/tests/conftest.py" "$scratch/tests"
+cp "$root"/tests/*.py "$scratch/tests"
 cp -r "$root/tests/runtime" "$scratch/tests"
 cd "$scratch"
 PATH="$scratch/venv/bin:$PATH"
