@@ -71,7 +71,7 @@ def make_files(student: Path, scratch: Path) -> dict[str, Any]:
 
     files: dict[str, Any] = {"student": student}
     for recipe in (Recipe.PORTABLE, Recipe.FAST):
-        config = ExportConfig(recipe=recipe, keep_fp32=True)
+        config = ExportConfig(recipe=recipe, keep_fp32=True, max_length=max(LENGTHS))
         result = export_student(student, scratch / recipe, config=config, corpus=None)
         files[f"mixkd {recipe}"] = result.bundle.model_path
     bundle = open_bundle(scratch / Recipe.PORTABLE)

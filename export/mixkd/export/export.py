@@ -104,7 +104,7 @@ def export_student(
             quality=measured.quality,
             comparison=measured.comparison,
             trim=measured.trim,
-            notes=_notes(measured.quality),
+            notes=rewrites.notes() + _notes(measured.quality),
         )
         onnx.checker.check_model(account.answering, full_check=True)
         manifest = make_manifest(account, output, config, data=judges.fingerprint())

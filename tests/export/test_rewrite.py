@@ -1,0 +1,49 @@
+"""The rewrites as a whole: seen to be exact, or left out and told."""
+
+from collections.abc import Callable
+
+import numpy as np
+import onnx
+import pytest
+
+from mixkd.export import rewrite as module
+from mixkd.export.convert import convert
+from mixkd.export.graph import Graph
+from mixkd.export.rewrite import rewrite
+from tests.tiny import tiny_classifier
+
+
+def test_rewrite_leaves_its_input_as_it_is() -> None:
+    traced = convert(tiny_classifier("bert"))
+    before = traced.SerializeToString()
+    rewrite(traced, max_length=46)
+    assert traced.SerializeToString() == before
+
+
+def test_rewrite_that_all_applied_has_nothing_to_note() -> None:
+    _, report = rewrite(convert(tiny_classifier("bert")), max_length=46)
+    assert report.exact
+    assert report.notes() == ()
+
+
+def test_attention_that_stays_is_noted() -> None:
+    _, report = rewrite(convert(tiny_classifier("modernbert")), max_length=46)
+    assert report.notes() == ("2 of 2 attentions are not one node: right, but slower",)
+
+
+def test_rewrite_that_changes_answers_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A rewrite with a bug: it loses a bias.
+    fix_shapes: Callable[..., int] = module.fix_shapes
+
+    def wrong(graph: Graph, *rest: object) -> int:
+        graph.initializers["classifier.bias"].CopyFrom(
+            onnx.numpy_helper.from_array(np.ones(5, np.float32), "classifier.bias")
+        )
+        return fix_shapes(graph, *rest)
+
+    monkeypatch.setattr(module, "fix_shapes", wrong)
+    traced = convert(tiny_classifier("bert"))
+    shipped, report = rewrite(traced, max_length=46)
+    assert not report.exact
+    assert "as traced" in report.notes()[0]
+    assert shipped.SerializeToString() == traced.SerializeToString()
