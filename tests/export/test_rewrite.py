@@ -1,15 +1,14 @@
 """The rewrites as a whole: seen to be exact, or left out and told."""
 
-from collections.abc import Callable
-
 import numpy as np
 import onnx
 import pytest
 
-from mixkd.export import rewrite as module
 from mixkd.export.convert import convert
+from mixkd.export.dims import Dims
 from mixkd.export.graph import Graph
 from mixkd.export.rewrite import rewrite
+from mixkd.export.static_shapes import fix_shapes
 from tests.tiny import tiny_classifier
 
 
@@ -32,16 +31,13 @@ def test_attention_that_stays_is_noted() -> None:
 
 
 def test_rewrite_that_changes_answers_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    # A rewrite with a bug: it loses a bias.
-    fix_shapes: Callable[..., int] = module.fix_shapes
+    # A rewrite with a bug: it changes a bias.
+    def wrong(graph: Graph, dims: Dims) -> int:
+        bias = onnx.numpy_helper.from_array(np.ones(5, np.float32), "classifier.bias")
+        graph.initializers["classifier.bias"].CopyFrom(bias)
+        return fix_shapes(graph, dims)
 
-    def wrong(graph: Graph, *rest: object) -> int:
-        graph.initializers["classifier.bias"].CopyFrom(
-            onnx.numpy_helper.from_array(np.ones(5, np.float32), "classifier.bias")
-        )
-        return fix_shapes(graph, *rest)
-
-    monkeypatch.setattr(module, "fix_shapes", wrong)
+    monkeypatch.setattr("mixkd.export.rewrite.fix_shapes", wrong)
     traced = convert(tiny_classifier("bert"))
     shipped, report = rewrite(traced, max_length=46)
     assert not report.exact
