@@ -1,8 +1,11 @@
 #!/usr/bin/env bash
-# What the tests use beyond pip: a browser for the report. Debian and its kin; needs root.
+# What the tests use beyond pip: a browser for the report, an OpenSSH server as a remote device, and qemu as other
+# processors. Debian and its kin; needs root.
 set -euo pipefail
 missing=()
 command -v chromium >/dev/null || missing+=(chromium)
+{ command -v ssh && PATH="$PATH:/usr/sbin" command -v sshd; } >/dev/null || missing+=(openssh-client openssh-server)
+command -v qemu-x86_64-static >/dev/null || missing+=(qemu-user-static)
 if [ ${#missing[@]} -gt 0 ]; then
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -qq

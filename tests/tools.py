@@ -8,7 +8,8 @@ import pytest
 
 def need(program: str, *, package: str) -> str:
     """Return the program's path; `package` is what Debian calls it."""
-    path = shutil.which(program)
+    # Debian keeps servers where only root looks.
+    path = shutil.which(program, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
     if path is None:
         unavailable(f"needs {program}: apt-get install {package}")
     assert path is not None

@@ -1,6 +1,7 @@
 """What can be said of data, and of data and a teacher, before a minute is spent on training."""
 
 import hashlib
+from array import array
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -82,7 +83,7 @@ def check_data(
 
 
 def _check_split(corpus: Corpus, name: str, labels: LabelSpace | None) -> SplitCheck:
-    digests: list[int] = []
+    digests = array("Q")  # eight bytes a row, however many there are
     classes: Counter[str] = Counter()
     empty = unlabelled = 0
     for number, example in enumerate(corpus.read(name), start=1):

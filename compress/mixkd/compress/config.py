@@ -83,11 +83,15 @@ class TrainingConfig:
     precision: Precision = option(Precision.AUTO, "fp32, bf16, fp16; auto takes bf16 where it is native.")
     early_stopping: int | None = option(None, "Stop after so many epochs without a better validation score.")
     keep_best: bool = option(False, "End with the epoch that validated best instead of the last.")
+    save_steps: int | None = option(None, "Write a checkpoint every so many steps [every epoch].")
     report_to: str = option("none", "Where to log: none, tensorboard, wandb, ... as in transformers.")
     seed: int = option(0, "Seed of everything random.")
 
     def __post_init__(self) -> None:
-        positive = ("epochs", "learning_rate", "batch_size", "gradient_accumulation", "head_learning_rate")
+        positive = (
+            *("epochs", "learning_rate", "head_learning_rate", "batch_size", "gradient_accumulation"),
+            "save_steps",
+        )
         problems = [
             f"--{name.replace('_', '-')} must be above 0, not {value}"
             for name in positive
@@ -97,6 +101,8 @@ class TrainingConfig:
             problems.append(f"--max-length must be 3 or more, not {self.max_length}")
         if self.dropout is not None and not 0 <= self.dropout < 1:
             problems.append(f"--dropout is a share below 1, not {self.dropout}")
+        if self.save_steps is not None and (self.keep_best or self.early_stopping is not None):
+            problems.append("--save-steps goes with neither --keep-best nor --early-stopping")
         if self.early_stopping is not None and self.early_stopping < 1:
             problems.append(f"--early-stopping must be 1 or more, not {self.early_stopping}")
         problems += self._problems()

@@ -1,5 +1,6 @@
 """What the two training stages share: the work folder, the run of the trainer, the evaluation, `run.json`."""
 
+import json
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
+from mixkd.errors import ConfigError
 from mixkd.outputs import resumable_folder
 from mixkd.runs import RunRecord, data_fingerprint
 from mixkd.texts import Corpus
@@ -97,6 +99,7 @@ def run_job(
         width, longest = job.model.config.hidden_size, most_tokens(job.model, job.tokenizer)
         job = replace(job, config=job.config.resolve(width=width, longest=longest))
         assert job.config.max_length is not None  # resolved
+        _check_same_job(job, work)
         notes = check_data(
             job.corpus, labels=job.labels, tokenizer=job.tokenizer, max_length=job.config.max_length
         ).warnings
@@ -128,6 +131,18 @@ def set_dropout(model: PreTrainedModel, share: float | None) -> None:
         for name in ("dropout_prob", "attention_dropout"):
             if isinstance(getattr(module, name, None), float):
                 setattr(module, name, share)
+
+
+def _check_same_job(job: Job, work: Path) -> None:
+    """Refuse to resume a run that was asked something else."""
+    asked = {"inputs": job.origin, "data": str(job.corpus.splits), "config": job.config.as_dict()}
+    file = work / "job.json"
+    text = json.dumps(asked, indent=2, default=str)
+    if file.is_file() and file.read_text(encoding="utf-8") != text:
+        raise ConfigError(
+            f"{work} was begun with other options (see {file.name} there): resume with the same"
+        )
+    file.write_text(text, encoding="utf-8")
 
 
 def _prepare(job: Job, tokenizer: PreTrainedTokenizerBase, cache: Path) -> TrainingData:
@@ -196,6 +211,9 @@ def _save(
     took_s: float,
 ) -> None:
     job.model.save_pretrained(folder)
+    # How it was last asked to pad and truncate is no part of a tokenizer.
+    job.tokenizer.backend_tokenizer.no_truncation()
+    job.tokenizer.backend_tokenizer.no_padding()
     job.tokenizer.save_pretrained(folder)
     RunRecord(
         stage=job.stage,

@@ -1,6 +1,5 @@
 import json
 import re
-import shutil
 import subprocess
 from dataclasses import fields, is_dataclass, replace
 from html.parser import HTMLParser
@@ -18,8 +17,7 @@ from mixkd.runtime.bench.report import SCHEMA_VERSION, Report
 from mixkd.runtime.bench.table import render_table
 from mixkd.runtime.bench.verdict import reach_verdict, verdict_sentence
 from mixkd.runtime.bench.writing import write_report
-
-BROWSER = next((b for b in ("chromium", "chromium-browser", "google-chrome") if shutil.which(b)), None)
+from tests.tools import need
 
 
 def test_report_reads_back_as_it_was_written(report: Report, tmp_path: Path) -> None:
@@ -107,7 +105,6 @@ def test_table_has_teacher_and_student_rows_in_columns(report: Report) -> None:
     assert all(len(re.split(r"\s{2,}", line)) == 7 for line in lines[2:])
 
 
-@pytest.mark.skipif(BROWSER is None, reason="needs chromium: apt-get install chromium")
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "width"), [("desktop", 1100), ("phone", 500)])
 def test_page_fills_a_real_browser_window(report: Report, tmp_path: Path, name: str, width: int) -> None:
@@ -117,9 +114,9 @@ def test_page_fills_a_real_browser_window(report: Report, tmp_path: Path, name: 
     flags += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
     flags += [f"--user-data-dir={tmp_path / 'profile'}", f"--window-size={width},2600"]
     page = (tmp_path / "report.html").as_uri()
-    assert BROWSER is not None
+    browser = need("chromium", package="chromium")
     subprocess.run(
-        [BROWSER, *flags, f"--screenshot={picture}", page], check=True, capture_output=True, timeout=120
+        [browser, *flags, f"--screenshot={picture}", page], check=True, capture_output=True, timeout=120
     )
     data = picture.read_bytes()
     assert data[:8] == b"\x89PNG\r\n\x1a\n"

@@ -20,18 +20,14 @@ from mixkd.runtime.bench.processes import WorkerProcess
 from mixkd.runtime.bench.targets import profiles
 from mixkd.runtime.bench.targets.base import Evidence, LocalTarget
 from mixkd.runtime.bench.targets.cgroups import make_group
-from mixkd.runtime.bench.targets.emulate import EmulatedTarget
 from mixkd.runtime.bench.targets.listing import list_targets
 from mixkd.runtime.bench.targets.parse import parse_target
 from mixkd.runtime.bench.targets.profiles import PROFILES, Profile, ProfileTarget
 from mixkd.runtime.bench.targets.ssh import SshTarget
 from mixkd.runtime.bench.variants import Variant
+from tests.tools import need
 
 MIB = 2**20
-SSHD = shutil.which("sshd") or next((p for p in ("/usr/sbin/sshd",) if Path(p).exists()), None)
-needs_sshd = pytest.mark.skipif(
-    not (SSHD and shutil.which("ssh") and shutil.which("ssh-keygen")), reason="needs an OpenSSH server"
-)
 
 
 @pytest.fixture(scope="module")
@@ -75,9 +71,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         "GlobalKnownHostsFile /dev/null\nStrictHostKeyChecking yes\n"
     )
     Path("/run/sshd").mkdir(exist_ok=True)
-    assert SSHD
+    sshd = need("sshd", package="openssh-server")
+    need("ssh", package="openssh-client")
     process = subprocess.Popen(
-        [SSHD, "-D", "-e", "-f", str(folder / "sshd_config")], stderr=subprocess.DEVNULL
+        [sshd, "-D", "-e", "-f", str(folder / "sshd_config")], stderr=subprocess.DEVNULL
     )
     for _ in range(100):
         with socket.socket() as probe:
@@ -89,7 +86,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     process.wait()
 
 
-@needs_sshd
 def test_ssh_measures_the_same_answers_and_leaves_nothing(server: Server, int8: Variant, plan: Plan) -> None:
     target = server.target()
     report = measure(replace(plan, variants=(int8,), targets=(LocalTarget(), target)))
@@ -111,7 +107,6 @@ def test_torch_is_measured_on_this_machine_alone(word: str, plan: Plan) -> None:
         parse_target(word).place(torch)
 
 
-@needs_sshd
 @pytest.mark.parametrize(
     ("script", "said"),
     [
@@ -136,14 +131,12 @@ def test_ssh_names_what_the_other_side_lacks(
         pass
 
 
-@needs_sshd
 def test_ssh_names_an_unknown_host_key(server: Server, tmp_path: Path) -> None:
     target = server.target(sys.executable, "-o", f"UserKnownHostsFile={tmp_path / 'none'}")
     with pytest.raises(MeasureError, match="host key isn't known"), target:
         pass
 
 
-@needs_sshd
 def test_ssh_names_a_refused_login(server: Server, tmp_path: Path) -> None:
     target = server.target()
     config = tmp_path / "config"
@@ -153,7 +146,6 @@ def test_ssh_names_a_refused_login(server: Server, tmp_path: Path) -> None:
         pass
 
 
-@needs_sshd
 def test_ssh_names_a_dropped_connection(server: Server, int8: Variant) -> None:
     with server.target() as target, WorkerProcess(int8, target, threads=1) as worker:
         worker.load("hello")
@@ -263,8 +255,8 @@ def test_no_group_where_there_is_no_controller(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(EmulatedTarget.named("haswell").missing() is not None, reason="needs qemu-user-static")
 def test_emulated_row_has_answers_and_neither_latency_nor_memory(int8: Variant, plan: Plan) -> None:
+    need("qemu-x86_64-static", package="qemu-user-static")
     config = replace(plan.config, emulated_rows=5)
     targets = (LocalTarget(), parse_target("emulate:haswell"))
     report = measure(replace(plan, config=config, variants=(int8,), targets=targets))
