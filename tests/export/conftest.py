@@ -1,10 +1,28 @@
 """A tiny random student, as a Hugging Face folder, and texts on which it is right."""
 
+from functools import cache
 from pathlib import Path
 
+import onnx
 import pytest
 
+from mixkd.export.convert import convert
+from mixkd.export.graph import copy_of
 from tests.tiny import tiny_classifier, tiny_texts, write_answers, write_student
+
+VOCAB = 9000
+"""Pieces of the traced classifiers: enough for a table that is int8 in memory too."""
+
+
+@cache
+def _traced(kind: str) -> onnx.ModelProto:
+    return convert(tiny_classifier(kind, vocab_size=VOCAB))
+
+
+def traced(kind: str) -> onnx.ModelProto:
+    """Return a copy of the traced graph of a tiny classifier traced once per run."""
+    copy: onnx.ModelProto = copy_of(_traced(kind))
+    return copy
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ from onnx import helper
 
 from mixkd.export.convert import convert
 from mixkd.export.rewrite import rewrite
+from tests.export.conftest import traced
 from tests.tiny import tiny_classifier
 
 
@@ -19,15 +20,15 @@ def test_attention_is_one_node_in_every_layer(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["mpnet", "deberta-v2", "modernbert"])
 def test_attention_with_more_than_a_padding_mask_stays_as_it_is(kind: str) -> None:
-    _, report = rewrite(convert(tiny_classifier(kind)), max_length=46)
+    _, report = rewrite(traced(kind), max_length=46)
     assert report.fused_attentions == 0 < report.attentions
 
 
 def test_attention_whose_mask_hides_something_else_stays_as_it_is() -> None:
     # The same nodes, but masked is what was not: seen by running, not by the nodes' names.
-    traced = convert(tiny_classifier("bert"))
-    (inverted,) = [node for node in traced.graph.node if node.op_type == "Sub"]
+    original = traced("bert")
+    (inverted,) = [node for node in original.graph.node if node.op_type == "Sub"]
     inverted.CopyFrom(helper.make_node("Identity", [inverted.input[1]], list(inverted.output)))
-    onnx.checker.check_model(traced)
-    _, report = rewrite(traced, max_length=46)
+    onnx.checker.check_model(original)
+    _, report = rewrite(original, max_length=46)
     assert report.fused_attentions == 0

@@ -11,6 +11,7 @@ from mixkd.export.convert import convert
 from mixkd.export.graph import Graph, copy_of
 from mixkd.export.rewrite import rewrite
 from mixkd.export.sessions import session_of
+from tests.export.conftest import VOCAB, traced
 from tests.tiny import ENCODERS, tiny_classifier
 
 ROUNDING = 1e-5
@@ -33,14 +34,14 @@ def _feeds(model: onnx.ModelProto, max_length: int) -> list[dict[str, NDArray[np
 
 @pytest.mark.parametrize("kind", ENCODERS)
 def test_rewritten_graph_answers_as_traced_graph_and_pytorch_do(kind: str) -> None:
-    model = tiny_classifier(kind)
-    traced = convert(model)
-    rewritten, report = rewrite(traced, max_length=46)
-    before, after = session_of(traced, threads=1), session_of(rewritten, threads=1)
+    model = tiny_classifier(kind, vocab_size=VOCAB)
+    original = traced(kind)
+    rewritten, report = rewrite(original, max_length=46)
+    before, after = session_of(original, threads=1), session_of(rewritten, threads=1)
     assert report.narrowed > 8
-    assert len(rewritten.graph.node) < len(traced.graph.node)
+    assert len(rewritten.graph.node) < len(original.graph.node)
     onnx.checker.check_model(rewritten, full_check=True)
-    for feed in _feeds(traced, max_length=46):
+    for feed in _feeds(original, max_length=46):
         (expected,), (found,) = before.run(["logits"], feed), after.run(["logits"], feed)
         with torch.inference_mode():
             truth = model(**{name: torch.from_numpy(array) for name, array in feed.items()}).logits.numpy()
@@ -51,7 +52,7 @@ def test_rewritten_graph_answers_as_traced_graph_and_pytorch_do(kind: str) -> No
 
 @pytest.mark.parametrize("kind", ["bert", "deberta-v2", "modernbert"])
 def test_last_feed_forward_computes_one_position(kind: str) -> None:
-    rewritten, _ = rewrite(convert(tiny_classifier(kind)), max_length=46)
+    rewritten, _ = rewrite(traced(kind), max_length=46)
     graph = Graph(copy_of(rewritten))
     activation = [node.output[0] for node in graph.nodes if node.op_type in {"Erf", "Gelu"}]
     probe = copy_of(graph.model)
@@ -86,9 +87,9 @@ def test_selection_stops_where_positions_meet() -> None:
         [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["B", 1])],
         [onnx.numpy_helper.from_array(np.array(value, np.int64), name) for name, value in constants],
     )
-    traced = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
-    rewritten, report = rewrite(traced, max_length=46)
+    original = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    rewritten, report = rewrite(original, max_length=46)
     assert report.narrowed == 1
     feed = {"input_ids": np.arange(12).reshape(2, 6)}
-    expected, found = (session_of(model).run(["logits"], feed)[0] for model in (traced, rewritten))
+    expected, found = (session_of(model).run(["logits"], feed)[0] for model in (original, rewritten))
     np.testing.assert_array_equal(found, expected)

@@ -2,17 +2,16 @@
 
 import pytest
 
-from mixkd.export.convert import convert
 from mixkd.export.rewrite import rewrite
 from mixkd.export.sizes import measure_sizes
-from tests.tiny import tiny_classifier
+from tests.export.conftest import traced
 
 
 @pytest.mark.parametrize("kind", ["bert", "distilbert", "electra", "albert"])
 def test_table_keeps_the_rows_of_the_longest_text(kind: str) -> None:
-    traced = convert(tiny_classifier(kind))
-    long, _ = rewrite(traced, max_length=48)
-    short, report = rewrite(traced, max_length=16)
+    original = traced(kind)
+    long, _ = rewrite(original, max_length=48)
+    short, report = rewrite(original, max_length=16)
     assert report.position_tables == 1
     width = 12 if kind in {"electra", "albert"} else 16
     saved = measure_sizes(long).embeddings_bytes - measure_sizes(short).embeddings_bytes
@@ -20,5 +19,5 @@ def test_table_keeps_the_rows_of_the_longest_text(kind: str) -> None:
 
 
 def test_positions_counted_from_the_mask_stay_as_they_are() -> None:
-    _, report = rewrite(convert(tiny_classifier("roberta")), max_length=46)
+    _, report = rewrite(traced("roberta"), max_length=46)
     assert report.position_tables == 0

@@ -7,15 +7,15 @@ import onnx
 import pytest
 
 from mixkd.export.config import Recipe, TableFormat
-from mixkd.export.convert import convert
 from mixkd.export.quantize import quantize, round_columns
 from mixkd.export.rewrite import rewrite
 from mixkd.export.sessions import session_of
-from tests.tiny import ENCODERS, tiny_classifier
+from tests.export.conftest import VOCAB, traced
+from tests.tiny import ENCODERS
 
 
-def _fp32(kind: str = "bert", vocab_size: int = 120) -> onnx.ModelProto:
-    return rewrite(convert(tiny_classifier(kind, vocab_size=vocab_size)), max_length=46)[0]
+def _fp32(kind: str = "bert") -> onnx.ModelProto:
+    return rewrite(traced(kind), max_length=46)[0]
 
 
 def test_every_product_but_the_last_is_int8() -> None:
@@ -44,10 +44,10 @@ def test_kept_products_stay_in_fp32() -> None:
 
 
 def test_only_large_tables_are_int8() -> None:
-    fp32 = _fp32(vocab_size=6000)
+    fp32 = _fp32()
     quantized = quantize(fp32, Recipe.PORTABLE, tables=TableFormat.INT8)
     assert quantized.tables == ("bert.embeddings.word_embeddings.weight",)
-    (rows,) = [t for t in quantized.model.graph.initializer if list(t.dims) == [6000, 16]]
+    (rows,) = [t for t in quantized.model.graph.initializer if list(t.dims) == [VOCAB, 16]]
     assert rows.data_type == onnx.TensorProto.INT8
     assert quantize(fp32, Recipe.PORTABLE, tables=TableFormat.FP32).tables == ()
 
@@ -80,7 +80,7 @@ def test_column_of_zeros_stays_zero() -> None:
 
 @pytest.mark.parametrize("kind", ENCODERS)
 def test_int8_answers_nearly_as_fp32_does_for_every_encoder(kind: str) -> None:
-    fp32 = _fp32(kind, vocab_size=6000)
+    fp32 = _fp32(kind)
     quantized = quantize(fp32, Recipe.PORTABLE, tables=TableFormat.INT8)
     rng = np.random.default_rng(2)
     mask = np.ones((1, 20), np.int64)
@@ -88,7 +88,7 @@ def test_int8_answers_nearly_as_fp32_does_for_every_encoder(kind: str) -> None:
     before, after = session_of(fp32, threads=1), session_of(quantized.model, threads=1)
     for _ in range(12):
         arrays = {
-            "input_ids": rng.integers(5, 6000, (1, 20)),
+            "input_ids": rng.integers(5, VOCAB, (1, 20)),
             "attention_mask": mask,
             "token_type_ids": 0 * mask,
         }

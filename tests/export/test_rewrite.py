@@ -4,29 +4,28 @@ import numpy as np
 import onnx
 import pytest
 
-from mixkd.export.convert import convert
 from mixkd.export.dims import Dims
 from mixkd.export.graph import Graph
 from mixkd.export.rewrite import rewrite
 from mixkd.export.static_shapes import fix_shapes
-from tests.tiny import tiny_classifier
+from tests.export.conftest import traced
 
 
 def test_rewrite_leaves_its_input_as_it_is() -> None:
-    traced = convert(tiny_classifier("bert"))
-    before = traced.SerializeToString()
-    rewrite(traced, max_length=46)
-    assert traced.SerializeToString() == before
+    original = traced("bert")
+    before = original.SerializeToString()
+    rewrite(original, max_length=46)
+    assert original.SerializeToString() == before
 
 
 def test_rewrite_that_all_applied_has_nothing_to_note() -> None:
-    _, report = rewrite(convert(tiny_classifier("bert")), max_length=46)
+    _, report = rewrite(traced("bert"), max_length=46)
     assert report.exact
     assert report.notes() == ()
 
 
 def test_attention_that_stays_is_noted() -> None:
-    _, report = rewrite(convert(tiny_classifier("modernbert")), max_length=46)
+    _, report = rewrite(traced("modernbert"), max_length=46)
     assert report.notes() == ("2 of 2 attentions are not one node: right, but slower",)
 
 
@@ -38,8 +37,8 @@ def test_rewrite_that_changes_answers_is_left_out(monkeypatch: pytest.MonkeyPatc
         return fix_shapes(graph, dims)
 
     monkeypatch.setattr("mixkd.export.rewrite.fix_shapes", wrong)
-    traced = convert(tiny_classifier("bert"))
-    shipped, report = rewrite(traced, max_length=46)
+    original = traced("bert")
+    shipped, report = rewrite(original, max_length=46)
     assert not report.exact
     assert "as traced" in report.notes()[0]
-    assert shipped.SerializeToString() == traced.SerializeToString()
+    assert shipped.SerializeToString() == original.SerializeToString()
