@@ -75,7 +75,7 @@ def resumable_folder(folder: Path, *, overwrite: bool, resume: bool, keep: str) 
     """Yield a work folder beside `folder`; when the block ends its `result` takes the folder's place.
 
     The work folder, `NAME.partial`, outlives a kill, and an error too where it holds anything matching the
-    pattern `keep`; with `resume` the next run gets it back as it was.
+    pattern `keep`; with `resume` the next run gets it back as it was, if there is one.
 
     Raises:
         OutputError: If the folder may not be used, or an interrupted run stands there and neither `resume`
@@ -87,9 +87,7 @@ def resumable_folder(folder: Path, *, overwrite: bool, resume: bool, keep: str) 
     interrupted = work.is_dir() and any(work.glob(keep))
     if interrupted and not (resume or overwrite):
         raise OutputError(f"{work} holds an interrupted run: --resume goes on, --overwrite starts anew")
-    if resume and not interrupted:
-        raise OutputError(f"{work} holds no interrupted run to resume: leave --resume out")
-    if not resume:
+    if not (resume and interrupted):
         shutil.rmtree(work, ignore_errors=True)
     try:
         with clear_write_errors(folder):

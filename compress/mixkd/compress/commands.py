@@ -9,7 +9,7 @@ from mixkd.errors import MissingExtraError
 
 from .config import DistillConfig, FinetuneConfig
 
-_Resume = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")]
+_Resume = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run, if there is one.")]
 
 
 def register(app: typer.Typer) -> None:

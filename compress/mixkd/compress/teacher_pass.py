@@ -4,8 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from accelerate import PartialState
 from datasets import Dataset
 from numpy.typing import NDArray
+from torch import nn
 from transformers import PreTrainedModel
 
 from mixkd.progress import progress
@@ -22,20 +24,21 @@ def teacher_logits(
     """Return the (N, C) logits for N rows, memory-mapped from `file`.
 
     Args:
-        model: In evaluation mode.
+        model: Moved to the device that training will use, and to evaluation mode.
         rows: Tokenised with the model's own tokenizer.
         collator: Of the same tokenizer.
         file: The .npy file to write.
     """
     answers = np.lib.format.open_memmap(file, "w+", np.float32, (len(rows), model.config.num_labels))
     order = np.argsort(token_counts(rows), kind="stable")  # near lengths together
-    model.eval()
+    device = PartialState().device
+    nn.Module.to(model, device).eval()
     with torch.inference_mode(), progress("asking the teacher", total=len(rows)) as advance:
         for start in range(0, len(order), _BATCH):
             chosen = order[start : start + _BATCH]
             batch = collator([rows[int(i)] for i in chosen])
             inputs = accepted(model, batch)
-            outputs = model(**{name: tensor.to(model.device) for name, tensor in inputs.items()})
+            outputs = model(**{name: tensor.to(device) for name, tensor in inputs.items()})
             answers[chosen] = outputs.logits.float().cpu().numpy()
             advance(len(chosen))
     return answers

@@ -23,7 +23,9 @@ def quickstart(
     *,
     output: Output = Path("quickstart"),
     model: Annotated[str, typer.Option(help="The encoder the teacher starts from.")] = MINILM,
-    smoke: Annotated[bool, typer.Option("--smoke", help="A tenth of the texts: does it all work?")] = False,
+    smoke: Annotated[
+        bool, typer.Option("--smoke", help="A twentieth of the texts: does it all work?")
+    ] = False,
     seed: Seed = 0,
     overwrite: Overwrite = False,
     resume: Annotated[bool, typer.Option("--resume", help="Keep the stages that are done.")] = False,
