@@ -9,7 +9,8 @@ quickstart: .venv/quickstart.stamp
 
 test: .venv/dev.stamp
 	$(MAKE) check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m alone
+	$(BIN)/python -m pytest -m 'not alone' -n 2
 
 check: .venv/dev.stamp
 	$(BIN)/ruff check .

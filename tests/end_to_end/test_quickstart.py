@@ -15,7 +15,7 @@ from mixkd.runtime import Classifier
 from mixkd.runtime.bundle import open_bundle
 from mixkd.texts import built_in_file
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 MKD = str(Path(sys.executable).with_name("mkd"))
 
@@ -23,7 +23,7 @@ MKD = str(Path(sys.executable).with_name("mkd"))
 def mkd(*words: object, **environment: str) -> str:
     done = subprocess.run(
         [MKD, *map(str, words)],
-        env=os.environ | environment,
+        env={name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"} | environment,
         capture_output=True,
         text=True,
         check=False,

@@ -12,6 +12,7 @@ from mixkd.runtime.bench.subjects import load
 from mixkd.runtime.bench.timing import time_block, warm_up
 
 loadgen = pytest.importorskip("mlperf_loadgen", reason="needs mlcommons-loadgen")
+pytestmark = pytest.mark.alone
 
 TEXT = "send my money to the account what is the weather in paris today wake me up at seven please"
 REPEATS = 20
