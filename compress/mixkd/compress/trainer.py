@@ -20,6 +20,7 @@ from transformers import (
     Trainer,
     TrainingArguments,
 )
+from transformers.trainer_utils import EvalLoopOutput
 
 from mixkd import metrics
 from mixkd.errors import ConfigError
@@ -219,6 +220,15 @@ class ObjectiveTrainer(Trainer):
             logits = model(**accepted(self._bare_model, batch)).logits.float()
         loss = mle_loss(logits, targets, task=self._labels.task)
         return (loss, None, None) if prediction_loss_only else (loss, logits, targets)
+
+    def evaluation_loop(self, *arguments: Any, **options: Any) -> EvalLoopOutput:
+        """Evaluate without touching the random stream that dropout draws from.
+
+        Starting a data loader draws a seed from it, and a run that is resumed from a checkpoint at the end of
+        an epoch doesn't evaluate that epoch again.
+        """
+        with torch.random.fork_rng(devices=[]):
+            return super().evaluation_loop(*arguments, **options)
 
     def create_optimizer(self) -> torch.optim.Optimizer:
         """Make AdamW: no decay on biases and normalisations, another rate for the head where asked."""
