@@ -129,9 +129,6 @@ def test_distill_takes_pairs_of_texts(teacher: Path, data: Path, tmp_path: Path)
     assert "accuracy" in result.metrics["validation"]
 
 
-# What is refused -----------------------------------------------------------------------------------------
-
-
 def refused(teacher: Path, data: Path, tmp_path: Path, **options: Any) -> None:
     """Distil, and make sure that nothing half-written is left if that fails."""
     try:

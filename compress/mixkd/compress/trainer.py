@@ -104,8 +104,6 @@ class ObjectiveTrainer(Trainer):
         self._checkpoints = checkpoints
         self._micro_batch = (-1, -1)  # optimiser step, batch within it
 
-    # The step ---------------------------------------------------------------------------------------------
-
     def compute_loss(
         self,
         model: nn.Module,
@@ -203,8 +201,6 @@ class ObjectiveTrainer(Trainer):
             per_batch=mixing.lambda_per_batch,
             generator=generator,
         )
-
-    # What Trainer asks for --------------------------------------------------------------------------------
 
     def prediction_step(
         self,
