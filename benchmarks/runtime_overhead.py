@@ -21,7 +21,6 @@ from tokenizers import Tokenizer
 from mixkd.runtime import Classifier, open_bundle
 from mixkd.runtime.bench.environment import read_environment
 from mixkd.runtime.encoding import Encoder
-from mixkd.runtime.session import make_session
 from mixkd.texts import open_corpus
 
 TOKENS = 12
@@ -62,7 +61,8 @@ def overhead(bundle: Path, data: str) -> dict[str, list[float]]:
     """Return every sample, in microseconds, of the parts and of the whole."""
     manifest = open_bundle(bundle).manifest
     classifier = Classifier.load(bundle, threads=1)
-    session = make_session(bundle / manifest.model_file, threads=1)
+    # The classifier's own session: the weights of a second one would push the first one's out of the cache.
+    session = classifier._predictor()._session
     encoder = Encoder.from_folder(bundle, max_length=manifest.max_length, inputs=manifest.inputs)
     tokenizer = Tokenizer.from_file(str(bundle / "tokenizer.json"))
     corpus = open_corpus(data)

@@ -63,7 +63,7 @@ def test_teacher_and_student_learned(made: tuple[Path, str]) -> None:
     folder, _ = made
     for stage in ("teacher", "student"):
         accuracy = load_json(folder / stage / "run.json")["metrics"]["test"]["accuracy"]
-        assert accuracy > 0.2, stage  # chance is 1 of 150
+        assert accuracy > 0.1, stage  # chance is 1 of 150
 
 
 def test_table_names_teacher_and_student(made: tuple[Path, str]) -> None:
