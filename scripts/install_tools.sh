@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What the tests use beyond pip: a browser for the report, an OpenSSH server as a remote device, and qemu as other
-# processors. Debian and its kin; needs root.
+# What the tests use beyond pip: a browser for the report, an OpenSSH server as a remote device, qemu as other
+# processors, and an ARM Python for it. Debian and its kin; needs root.
 set -euo pipefail
 missing=()
 command -v chromium >/dev/null || missing+=(chromium)
@@ -11,3 +11,4 @@ if [ ${#missing[@]} -gt 0 ]; then
     apt-get update -qq
     apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
+"$(dirname "$0")/make_aarch64_root.sh"

@@ -1,5 +1,6 @@
 """A measurement of the tiny bundle, taken once, and the small things it is made of."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,9 @@ from mixkd.runtime.bench.measure import measure
 from mixkd.runtime.bench.plan import Plan
 from mixkd.runtime.bench.report import Absent, Report
 from mixkd.runtime.bench.sampling import TokenCounter, draw_sample
-from mixkd.runtime.bench.variants import FactoryVariant, OnnxVariant
+from mixkd.runtime.bench.variants import FactoryVariant, OnnxVariant, Variant
 from mixkd.texts import Corpus, open_corpus
+from tests.runtime.bench.sshd import Server, loopback
 
 WORDS = "send my money to the account what is the weather in paris today wake me up at seven please"
 LENGTHS = (1, 3, 5, 8, 13, 21)
@@ -110,3 +112,14 @@ def report(plan: Plan, slow_model: Path) -> Report:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(slow_model))
         return measure(plan)
+
+
+@pytest.fixture(scope="session")
+def int8(plan: Plan) -> Variant:
+    return next(variant for variant in plan.variants if variant.name == "student-int8")
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with loopback(tmp_path_factory.mktemp("sshd")) as running:
+        yield running

@@ -1,12 +1,8 @@
 import os
-import shutil
 import signal
 import socket
-import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,65 +21,10 @@ from mixkd.runtime.bench.targets.parse import parse_target
 from mixkd.runtime.bench.targets.profiles import PROFILES, Profile, ProfileTarget
 from mixkd.runtime.bench.targets.ssh import SshTarget
 from mixkd.runtime.bench.variants import Variant
+from tests.runtime.bench.sshd import Server
 from tests.tools import need
 
 MIB = 2**20
-
-
-@pytest.fixture(scope="module")
-def int8(plan: Plan) -> Variant:
-    return next(variant for variant in plan.variants if variant.name == "student-int8")
-
-
-@dataclass
-class Server:
-    """A loopback sshd with keys of its own."""
-
-    process: subprocess.Popen[bytes]
-    port: int
-    client_config: Path
-    folder: Path
-
-    def target(self, python: str = sys.executable, *words: str) -> SshTarget:
-        options = ("-F", str(self.client_config), *words)
-        return SshTarget(
-            name="ssh://loopback", destination="127.0.0.1", port=self.port, python=python, options=options
-        )
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("sshd")
-    folder.chmod(0o700)
-    for name in ("host", "user"):
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)], check=True)
-    shutil.copy(folder / "user.pub", folder / "authorized")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    (folder / "known").write_text(f"[127.0.0.1]:{port} {(folder / 'host.pub').read_text()}")
-    (folder / "sshd_config").write_text(
-        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nPidFile none\nUsePAM no\n"
-        f"AuthorizedKeysFile {folder}/authorized\nPasswordAuthentication no\nStrictModes no\n"
-    )
-    (folder / "ssh_config").write_text(
-        f"IdentityFile {folder}/user\nIdentitiesOnly yes\nUserKnownHostsFile {folder}/known\n"
-        "GlobalKnownHostsFile /dev/null\nStrictHostKeyChecking yes\n"
-    )
-    Path("/run/sshd").mkdir(exist_ok=True)
-    sshd = need("sshd", package="openssh-server")
-    need("ssh", package="openssh-client")
-    process = subprocess.Popen(
-        [sshd, "-D", "-e", "-f", str(folder / "sshd_config")], stderr=subprocess.DEVNULL
-    )
-    for _ in range(100):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                break
-        time.sleep(0.05)
-    yield Server(process, port, folder / "ssh_config", folder)
-    process.terminate()
-    process.wait()
 
 
 def test_ssh_measures_the_same_answers_and_leaves_nothing(server: Server, int8: Variant, plan: Plan) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mixkd.runs import versions
+from mixkd.runtime.threads import cpu_quota
 
 _ISA = (
     "sse4_2",
@@ -22,6 +23,18 @@ _ISA = (
     "i8mm",
     "sve",
 )
+_ARM_CORES = {
+    "0xd03": "Cortex-A53",
+    "0xd05": "Cortex-A55",
+    "0xd08": "Cortex-A72",
+    "0xd0b": "Cortex-A76",
+    "0xd0c": "Neoverse-N1",
+    "0xd40": "Neoverse-V1",
+    "0xd49": "Neoverse-N2",
+    "0xd4f": "Neoverse-V2",
+}
+"""The cores of boards and servers, as Linux numbers them (MIDR_EL1, part)."""
+
 _CPUFREQ = Path("/sys/devices/system/cpu/cpu0/cpufreq")
 
 
@@ -64,13 +77,17 @@ def read_environment() -> Environment:
     return Environment(
         system=f"{platform.system()} {platform.release()}",
         machine=platform.machine(),
-        processor=_first(cpuinfo, "model name") or _board() or platform.processor() or "unknown",
+        processor=_first(cpuinfo, "model name")
+        or _board()
+        or _arm_core(cpuinfo)
+        or platform.processor()
+        or "unknown",
         isa=tuple(name for name in _ISA if name in flags),
         cores=os.cpu_count() or 1,
         usable_cores=len(os.sched_getaffinity(0))
         if hasattr(os, "sched_getaffinity")
         else os.cpu_count() or 1,
-        cpu_quota=_cpu_quota(),
+        cpu_quota=cpu_quota(),
         memory_bytes=int(memory.split()[0]) * 1024 if memory else None,
         memory_limit_bytes=_memory_limit(),
         governor=(_read(_CPUFREQ / "scaling_governor") or "").strip() or None,
@@ -83,14 +100,11 @@ def _board() -> str | None:
     return (_read(Path("/proc/device-tree/model")) or "").strip("\0\n ") or None
 
 
-def _cpu_quota() -> float | None:
-    unified = (_cgroup_file("", "cpu.max") or "").split()
-    if len(unified) == 2 and unified[0] != "max":
-        return int(unified[0]) / int(unified[1])
-    quota, period = _cgroup_file("cpu", "cpu.cfs_quota_us"), _cgroup_file("cpu", "cpu.cfs_period_us")
-    if quota and period and int(quota) > 0:
-        return int(quota) / int(period)
-    return None
+def _arm_core(cpuinfo: str) -> str | None:
+    if _first(cpuinfo, "CPU implementer") != "0x41":
+        return None
+    part = _first(cpuinfo, "CPU part") or ""
+    return _ARM_CORES.get(part, f"Arm core {part}")
 
 
 def _memory_limit() -> int | None:

@@ -1,7 +1,7 @@
 """Another processor through qemu-user: are the answers the same there? Latency and memory mean nothing.
 
-The older x86 processors run this machine's own Python. aarch64 needs a folder with an arm64 Python and its
-packages: `MKD_AARCH64_ROOT` names it.
+The older x86 processors run this machine's own Python. aarch64 runs one of its own, in the folder that
+`scripts/make_aarch64_root.sh` of the repository makes.
 """
 
 import os
@@ -18,9 +18,16 @@ from mixkd.runtime.bench.targets.code import worker_code
 from mixkd.runtime.bench.variants import OnnxVariant, Variant
 
 AARCH64_ROOT = "MKD_AARCH64_ROOT"
-"""Names the root folder of an arm64 system whose `usr/bin/python3` has the runtime's packages."""
+"""Names another root folder of an arm64 system whose `usr/bin/python3` has the runtime's packages."""
 
 _QEMU_INSTALL = "apt-get install qemu-user-static"
+
+
+def aarch64_root() -> Path:
+    """Return the folder of the arm64 system, whether it stands or not."""
+    named = os.environ.get(AARCH64_ROOT)
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(named or f"{cache}/mixkd/aarch64").expanduser()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +85,8 @@ class EmulatedTarget:
         if not any(map(shutil.which, self.processor.emulators)):
             return _QEMU_INSTALL
         if self._foreign:
-            root = os.environ.get(AARCH64_ROOT)
-            if not root or not (Path(root) / "usr/bin/python3").exists():
-                return (
-                    f"an arm64 root folder with Python, numpy, onnxruntime, tokenizers: {AARCH64_ROOT}=FOLDER"
-                )
+            if not (aarch64_root() / "usr/bin/python3").exists():
+                return f"an arm64 Python in {aarch64_root()}: scripts/make_aarch64_root.sh makes it"
         elif os.uname().machine != "x86_64":
             return "an x86-64 machine"
         return None
@@ -115,12 +119,9 @@ class EmulatedTarget:
         command = [emulator, "-cpu", self.processor.cpu]
         environment = worker_environment(threads)
         if self._foreign:
-            root = Path(os.environ[AARCH64_ROOT])
-            variables = {**environment, "PYTHONPATH": str(self._code), "PYTHONNOUSERSITE": "1"}
-            words = [word for key, value in variables.items() for word in ("-E", f"{key}={value}")]
-            return Launch(
-                [*command, "-L", str(root), *words, str(root / "usr/bin/python3"), "-m", WORKER_MODULE]
-            )
+            root = aarch64_root()
+            command += ["-L", str(root), str(root / "usr/bin/python3"), "-m", WORKER_MODULE]
+            return Launch(command, {**environment, "PYTHONPATH": str(self._code), "PYTHONNOUSERSITE": "1"})
         return Launch([*command, sys.executable, "-m", WORKER_MODULE], environment)
 
     def explain(self, said: str, code: int) -> str:
