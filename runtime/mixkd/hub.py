@@ -8,7 +8,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mixkd.errors import DataError, MissingExtraError
-from mixkd.texts import Row, Split
+from mixkd.formats import Row
+from mixkd.texts import Split
 
 _PATIENCE_S = 3.0
 

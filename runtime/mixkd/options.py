@@ -6,10 +6,10 @@ import inspect
 import json
 import tomllib
 from collections.abc import Callable
-from dataclasses import field, fields
+from dataclasses import MISSING, Field, field, fields
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 import typer
 
@@ -23,19 +23,21 @@ _T = TypeVar("_T")
 _C = TypeVar("_C", bound="DataclassInstance")
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
 
-Data = Annotated[
-    str,
-    typer.Option(
-        "--data",
-        help="A folder with train/validation/test files, one file (.tsv .csv .jsonl .parquet), "
-        "a built-in name (clinc150) or a hub name (org/name[:config]).",
-    ),
-]
-TextColumn = Annotated[str, typer.Option(help="The column of the text.")]
-Text2Column = Annotated[str | None, typer.Option(help="The column of the second text, for pairs [text2].")]
-LabelColumn = Annotated[str | None, typer.Option(help="The column of the label [label].")]
+DATA_HELP = (
+    "A folder with train/validation/test files, one file (.tsv .csv .jsonl .parquet), "
+    "a built-in name (clinc150) or a hub name (org/name[:config])."
+)
+TEXT_HELP = "The column of the text."
+TEXT2_HELP = "The column of the second text, for pairs [text2]."
+LABEL_HELP = "The column of the label [label]."
+
+Data = Annotated[str, typer.Option("--data", help=DATA_HELP)]
+TextColumn = Annotated[str, typer.Option(help=TEXT_HELP)]
+Text2Column = Annotated[str | None, typer.Option(help=TEXT2_HELP)]
+LabelColumn = Annotated[str | None, typer.Option(help=LABEL_HELP)]
 Output = Annotated[Path, typer.Option(help="The folder to write; whole or absent.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what the output folder holds.")]
+_ConfigFile = Annotated[Path | None, typer.Option("--config", help="A TOML file or run.json of options.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 
 
@@ -49,34 +51,43 @@ def option(default: _T, help: str, *, flag: str | None = None) -> _T:
     return field(default=default, metadata={"help": help, "flag": flag})
 
 
-def with_config(config_class: type[_C]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command one option per field of a config dataclass; the command gets them as `config`.
+def required(help: str) -> Any:
+    """Return a dataclass field that the command line or the config file must give."""
+    return field(metadata={"help": help, "flag": None})
 
-    The fields' types, defaults and helps stand once, in the dataclass; a `--config` file (TOML, or the
-    `run.json` of an earlier run) fills in what the command line leaves out.
+
+def with_options(
+    **classes: type["DataclassInstance"],
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command one option per field of some dataclasses; it gets an instance of each, by these names.
+
+    The fields' types, defaults and helps stand once, in the dataclass. Where one of them is `config`, a
+    `--config` file (TOML, or the `run.json` of an earlier run) fills in what the command line leaves out.
     """
-    hints = get_type_hints(config_class)
-    knobs = [f for f in fields(config_class) if f.init]
+    hints = {name: hint for made in classes.values() for name, hint in get_type_hints(made).items()}
+    knobs = [f for made in classes.values() for f in fields(made) if f.init]
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(command)
         def wrapper(**given: Any) -> None:
-            file = given.pop("config_file")
-            values = {f.name: given.pop(f.name) for f in knobs}
-            chosen = {name: value for name, value in values.items() if value is not None}
-            command(config=config_class(**{**read_config(file, config_class), **chosen}), **given)
+            file = given.pop("config_file", None)
+            on_line = {f.name: given.pop(f.name) for f in knobs}
+            values = read_config(file, *classes.values())
+            values |= {name: _hashable(value) for name, value in on_line.items() if value not in (None, [])}
+            command(**{name: _instance(made, values) for name, made in classes.items()}, **given)
 
-        own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != "config"]
-        parameters = [p.replace(kind=p.KEYWORD_ONLY) for p in own]
-        for f in knobs:
-            names = (f.metadata["flag"],) if f.metadata["flag"] else ()
-            text = f.metadata["help"] + ("" if f.default is None else f" [{f.default}]")
-            annotation = _annotate(hints[f.name], typer.Option(*names, help=text, show_default=False))
-            parameters.append(inspect.Parameter(f.name, _KEYWORD, default=None, annotation=annotation))
-        file_option = Annotated[
-            Path | None, typer.Option("--config", help="A TOML file or run.json of options.")
+        signature = inspect.signature(command, eval_str=True)
+        own = [p for p in signature.parameters.values() if p.name not in classes]
+        must, may = ([f for f in knobs if (f.default is MISSING) == first] for first in (True, False))
+        parameters = [
+            *(_parameter(f, hints[f.name]) for f in must),
+            *(p.replace(kind=_KEYWORD) for p in own),
+            *(_parameter(f, hints[f.name]) for f in may),
         ]
-        parameters.append(inspect.Parameter("config_file", _KEYWORD, default=None, annotation=file_option))
+        if "config" in classes:
+            parameters.append(
+                inspect.Parameter("config_file", _KEYWORD, default=None, annotation=_ConfigFile)
+            )
         wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # read by typer
         wrapper.__annotations__ = {p.name: p.annotation for p in parameters}
         return wrapper
@@ -84,11 +95,30 @@ def with_config(config_class: type[_C]) -> Callable[[Callable[..., None]], Calla
     return decorate
 
 
-def _annotate(hint: Any, option_info: Any) -> Any:
-    return Annotated[hint | None, option_info]
+def _hashable(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
 
 
-def read_config(file: Path | None, config_class: type[_C]) -> dict[str, Any]:
+def _parameter(knob: "Field[Any]", hint: Any) -> inspect.Parameter:
+    """Return the option of one field; absent from the command line it is None, or no values."""
+    names = (knob.metadata["flag"],) if knob.metadata["flag"] else ()
+    default = {None: "", (): "", MISSING: " [required]"}.get(knob.default, f" [{knob.default}]")
+    info = typer.Option(*names, help=knob.metadata["help"] + default, show_default=False)
+    kind: Any = list[str] if get_origin(hint) is tuple else hint
+    annotation: Any = Annotated[kind | None, info]
+    return inspect.Parameter(knob.name, _KEYWORD, default=None, annotation=annotation)
+
+
+def _instance(made: type[_C], values: dict[str, Any]) -> _C:
+    own = {f.name: values[f.name] for f in fields(made) if f.init and f.name in values}
+    missing = [f.name for f in fields(made) if f.init and f.default is MISSING and f.name not in own]
+    if missing:
+        names = " and ".join(f"--{name.replace('_', '-')}" for name in missing)
+        raise ConfigError(f"{names} must be given, on the command line or in a --config file")
+    return made(**own)
+
+
+def read_config(file: Path | None, *classes: type["DataclassInstance"]) -> dict[str, Any]:
     """Return the options of a TOML file or a `run.json`; hyphens and underscores read the same.
 
     Raises:
@@ -98,22 +128,29 @@ def read_config(file: Path | None, config_class: type[_C]) -> dict[str, Any]:
         return {}
     try:
         text = file.read_text(encoding="utf-8")
-        values = json.loads(text)["config"] if file.suffix == ".json" else tomllib.loads(text)
+        if file.suffix == ".json":
+            run = json.loads(text)
+            values = {**run["inputs"], **run["config"]}
+        else:
+            values = tomllib.loads(text)
         values = {str(key).replace("-", "_"): value for key, value in values.items()}
-    except (OSError, KeyError, AttributeError, ValueError) as error:
+    except (OSError, KeyError, AttributeError, TypeError, ValueError) as error:
         raise ConfigError(f"{file} can't be read as a config: {error}") from error
-    known = {f.name for f in fields(config_class) if f.init}
-    if unknown := sorted(values.keys() - known):
-        near = difflib.get_close_matches(unknown[0], known, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"the options are {', '.join(sorted(known))}"
+    hints = {f.name: get_type_hints(made)[f.name] for made in classes for f in fields(made) if f.init}
+    if unknown := sorted(values.keys() - hints):
+        near = difflib.get_close_matches(unknown[0], hints, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"the options are {', '.join(sorted(hints))}"
         raise ConfigError(f"{file}: {unknown[0]} is no option; {hint}")
-    hints = get_type_hints(config_class)
     return {
         key: _typed(value, hints[key], f"{file}: {key}") for key, value in values.items() if value is not None
     }
 
 
 def _typed(value: object, hint: Any, where: str) -> object:
+    if get_origin(hint) is tuple:
+        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+            return tuple(value)
+        raise ConfigError(f"{where} is a list of strings, not {value!r}")
     for kind in get_args(hint) or (hint,):
         if isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
             return value

@@ -34,7 +34,7 @@ class RunRecord:
 
     Attributes:
         stage: The command, such as ``distill``.
-        inputs: What it ran on, by option name: data, and teacher, model or student.
+        inputs: What it ran on, by option name: data and columns, and teacher or model.
         config: Every option, resolved.
         seed: The random seed, or None where nothing is random.
         data: Per split: rows and sha256.
@@ -45,7 +45,7 @@ class RunRecord:
     """
 
     stage: str
-    inputs: Mapping[str, str]
+    inputs: Mapping[str, Any]
     config: Mapping[str, Any]
     seed: int | None
     data: Mapping[str, Any]

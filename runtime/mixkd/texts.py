@@ -4,21 +4,19 @@
 name, or a hub name. Nothing here needs the datasets package, so a device can be measured on its own texts.
 """
 
-import csv
 import hashlib
-import json
-import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
-from mixkd.errors import DataError, MissingExtraError
+from mixkd.errors import DataError
+from mixkd.formats import SUFFIXES, Row, read_rows
 
 BUILT_IN = ("clinc150",)
-SUFFIXES = (".tsv", ".csv", ".jsonl", ".parquet")
 
+_AUGMENTED = "augmented-"
 _BUILT_IN_FOLDER = Path(__file__).parent / "data"
 _SPLIT_STEMS = {
     "train": ("train", "training"),
@@ -28,8 +26,6 @@ _SPLIT_STEMS = {
 
 Label: TypeAlias = str | tuple[str, ...] | Mapping[str, float] | None
 """One name, several names (multi-label), a probability per name (soft), or nothing (unlabelled)."""
-
-Row: TypeAlias = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +75,8 @@ class FileSplit:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
     def rows(self) -> Iterator[Row]:
-        """Yield the file's rows as mappings from column to value.
-
-        Raises:
-            DataError: If a line can't be parsed; the message says which.
-        """
-        reader = {".tsv": _tsv_rows, ".csv": _csv_rows, ".jsonl": _jsonl_rows, ".parquet": _parquet_rows}
-        try:
-            yield from reader[self.path.suffix.lower()](self.path)
-        except UnicodeDecodeError as error:
-            raise DataError(f"{self.path} is not UTF-8 (byte {error.start}): convert it first") from error
-        except OSError as error:
-            raise DataError(f"{self.path} can't be read: {error.strerror or error}") from error
+        """Yield the file's rows; see `read_rows`."""
+        return read_rows(self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +100,19 @@ class ThinnedSplit:
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """Named splits of examples; nothing is read before it is asked for."""
+    """Named splits of examples; nothing is read before it is asked for.
+
+    Attributes:
+        name: What it is called in records.
+        splits: `train`, `validation`, `test`, and `augmented-1` and so on for more texts to train on.
+        columns: The columns to read.
+        origin: What `open_corpus` was given, by option name.
+    """
 
     name: str
     splits: Mapping[str, Split]
     columns: Columns = Columns()
+    origin: Mapping[str, Any] = field(default_factory=dict)
 
     def read(self, split: str) -> Iterator[Example]:
         """Yield the examples of a split.
@@ -146,6 +140,10 @@ class Corpus:
         splits = {name: ThinnedSplit(split, every) for name, split in self.splits.items()}
         return replace(self, splits=splits)
 
+    def augmented_splits(self) -> list[str]:
+        """Return the names of the splits that are more texts to train on."""
+        return [name for name in self.splits if name.startswith(_AUGMENTED)]
+
     def evaluation_split(self) -> str:
         """Return the split to judge on: test, else validation, else the only one there is."""
         for name in ("test", "validation"):
@@ -154,37 +152,51 @@ class Corpus:
         return next(iter(self.splits))
 
 
-def open_corpus(data: str | Path, columns: Columns | None = None) -> Corpus:
+def open_corpus(
+    data: str | Path, columns: Columns | None = None, *, augmented: Sequence[str | Path] = ()
+) -> Corpus:
     """Find the splits that `data` names, without reading them.
 
     Args:
         data: A folder with train/validation/test files, one file, a name of `BUILT_IN`, or a hub name
             `org/name[:config]`.
         columns: The columns to read; None takes `text`, and `text2` and `label` where they are there.
+        augmented: Files of more texts to train on, labelled or not.
 
     Raises:
         DataError: If nothing is found, or a split is there twice.
         MissingExtraError: If a hub name is given and the datasets package isn't installed.
     """
     columns = columns or Columns()
+    name, splits = _find_splits(str(data))
+    for number, file in enumerate(augmented, start=1):
+        path = Path(file).expanduser()
+        if not path.is_file():
+            raise DataError(f"no file of more training texts at {path}")
+        splits[f"{_AUGMENTED}{number}"] = _file_split(path)
+    named = {f"{column}_column": name for column, name in asdict(columns).items()}
+    return Corpus(name, splits, columns, {"data": str(data), "augmented": [*map(str, augmented)], **named})
+
+
+def _find_splits(data: str) -> tuple[str, dict[str, Split]]:
+    """Return the name for records and the splits."""
     path = Path(data).expanduser()
     if path.is_file():
-        return Corpus(path.name, {_split_of(path) or "train": _file_split(path)}, columns)
+        return path.name, {_split_of(path) or "train": _file_split(path)}
     if path.is_dir():
-        return Corpus(path.name, _folder_splits(path), columns)
-    name = str(data)
-    if name in BUILT_IN:
-        return Corpus(name, _folder_splits(_BUILT_IN_FOLDER / name), columns)
+        return path.resolve().name, _folder_splits(path)
+    if data in BUILT_IN:
+        return data, _folder_splits(_BUILT_IN_FOLDER / data)
     if (
         path.suffix.lower() not in SUFFIXES
-        and name.partition(":")[0].count("/") == 1
-        and name[0] not in "./~"
+        and data.partition(":")[0].count("/") == 1
+        and data[0] not in "./~"
     ):
         from mixkd.hub import hub_splits
 
-        return Corpus(name, hub_splits(name), columns)
+        return data, hub_splits(data)
     raise DataError(
-        f"no data at {name}: give a folder with train.tsv, a file ({', '.join(SUFFIXES)}), "
+        f"no data at {data}: give a folder with train.tsv, a file ({', '.join(SUFFIXES)}), "
         f"a built-in name ({', '.join(BUILT_IN)}) or a hub name (org/name)"
     )
 
@@ -253,57 +265,3 @@ def _label(value: object, where: str) -> Label:
         f"{where}: a label is a {type(value).__name__}, not a name, a number, a list of names "
         "or a mapping from name to probability"
     )
-
-
-def _tsv_rows(path: Path) -> Iterator[Row]:
-    # As in GLUE: a quote is a character of the text, and a line is a row.
-    with path.open(encoding="utf-8-sig", newline="\n") as file:
-        header = file.readline().rstrip("\r\n").split("\t")
-        for number, line in enumerate(file, start=2):
-            values = line.rstrip("\r\n").split("\t")
-            if len(values) != len(header):
-                raise DataError(
-                    f"{path}, line {number}: {len(values)} fields where the header has {len(header)}"
-                )
-            yield dict(zip(header, values, strict=True))
-
-
-def _csv_rows(path: Path) -> Iterator[Row]:
-    csv.field_size_limit(sys.maxsize)
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file, strict=True)
-        try:
-            for row in reader:
-                if None in row or None in row.values():
-                    raise DataError(f"{path}, line {reader.line_num}: not as many fields as the header has")
-                yield row
-        except csv.Error as error:
-            raise DataError(f"{path}, line {reader.reader.line_num}: {error}") from error
-
-
-def _jsonl_rows(path: Path) -> Iterator[Row]:
-    with path.open(encoding="utf-8", newline="\n") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except (json.JSONDecodeError, RecursionError) as error:
-                raise DataError(f"{path}, line {number}: not JSON: {error}") from error
-            if not isinstance(row, dict):
-                raise DataError(f"{path}, line {number}: not a JSON object")
-            yield row
-
-
-def _parquet_rows(path: Path) -> Iterator[Row]:
-    try:
-        from pyarrow import parquet
-    except ImportError as error:
-        raise MissingExtraError("pyarrow", "compress") from error
-    from pyarrow import ArrowInvalid
-
-    try:
-        for batch in parquet.ParquetFile(path).iter_batches():
-            yield from batch.to_pylist()
-    except ArrowInvalid as error:
-        raise DataError(f"{path} is not a parquet file: {error}") from error

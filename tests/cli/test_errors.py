@@ -147,13 +147,24 @@ def test_config_file_with_an_unknown_key_names_the_near_one(
 def test_config_file_of_an_earlier_run_repeats_it(
     mkd: Mkd, teacher: Path, data: Path, tmp_path: Path
 ) -> None:
-    words = ("--teacher", teacher, "--data", data)
-    (tmp_path / "distill.toml").write_text('epochs = 1\nmax-length = 16\nmethod = "tmkd"\n', encoding="utf-8")
-    first = mkd("distill", *words, "--output", tmp_path / "a", "--config", tmp_path / "distill.toml")
+    more = tmp_path / "more.tsv"
+    more.write_text(f"text\n{WORDS[3]}\n", encoding="utf-8")
+    options = f'teacher = "{teacher}"\ndata = "{data}"\naugmented = ["{more}"]\noutput = "{tmp_path / "a"}"\n'
+    options += 'epochs = 1\nmax-length = 16\nmethod = "tmkd"\n'
+    (tmp_path / "distill.toml").write_text(options, encoding="utf-8")
+    first = mkd("distill", "--config", tmp_path / "distill.toml")
     assert first.code == 0, first.err
-    again = mkd("distill", *words, "--output", tmp_path / "b", "--config", tmp_path / "a" / "run.json")
+    again = mkd("distill", "--output", tmp_path / "b", "--config", tmp_path / "a" / "run.json")
     assert again.code == 0, again.err
     weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("a", "b")]
     assert weights[0] == weights[1]
-    run = json.loads((tmp_path / "a" / "run.json").read_text(encoding="utf-8"))
-    assert run["config"]["method"] == "tmkd"
+    runs = [json.loads((tmp_path / name / "run.json").read_text(encoding="utf-8")) for name in ("a", "b")]
+    assert runs[0]["config"]["method"] == "tmkd"
+    assert [run.pop("duration_s") for run in runs]
+    assert runs[0] == runs[1]
+
+
+def test_what_neither_line_nor_config_file_gives_is_named(mkd: Mkd, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "distill.toml").write_text("epochs = 1\n", encoding="utf-8")
+    ran = mkd("distill", "--data", data, "--config", tmp_path / "distill.toml")
+    assert_one_line(ran, "--output and --teacher must be given", "--config")

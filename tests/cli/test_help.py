@@ -28,8 +28,10 @@ def test_help_names_every_command(mkd: Mkd) -> None:
             "distill",
             "--teacher --data --output --student-layers --method --alpha-sm --alpha-tmkd --alpha-kd --beta "
             "--mixup-ratio --distance --temperature --epochs --learning-rate --batch-size --max-length "
-            "--seed --text-column --text2-column --label-column --overwrite --resume --config --student",
+            "--seed --text-column --text2-column --label-column --overwrite --resume --config --student "
+            "--augmented",
         ),
+        ("augment", "--data --output --forward --backward --resume"),
         ("finetune", "--model --data --output --epochs --task"),
         ("export", "--int8 --output --data --recipe --keep-fp32 --max-drop"),
         ("bench", "--teacher --data --output"),

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from mixkd.compress.data import Collator, Selection, TrainingData, prepare
+from mixkd.compress.config import Selection
+from mixkd.compress.data import Collator, TrainingData, prepare
 from mixkd.compress.labels import LabelSpace, read_label_space
 from mixkd.errors import ConfigError, DataError
 from mixkd.runtime.bundle import Task
@@ -42,8 +43,7 @@ def prepared(data: Path, tmp_path: Path, seed: int = 0, **selection: Any) -> Tra
         read_label_space(corpus, task=None),
         tiny_tokenizer(),
         max_length=16,
-        selection=Selection(**selection),
-        seed=seed,
+        selection=Selection(seed=seed, **selection),
         cache=tmp_path / f"cache-{seed}-{len(selection)}",
     )
 
@@ -66,14 +66,19 @@ def test_tenth_is_held_out_by_class_when_there_is_no_validation(tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("selection", "per_class"),
-    [({"limit": 12}, 3), ({"per_class": 2}, 2), ({"fraction": 0.5}, 4), ({"per_class": 4, "limit": 4}, 1)],
+    [
+        ({"train_limit": 12}, 3),
+        ({"train_per_class": 2}, 2),
+        ({"train_fraction": 0.5}, 4),
+        ({"train_per_class": 4, "train_limit": 4}, 1),
+    ],
 )
 def test_selection_keeps_the_classes_shares(
     selection: dict[str, Any], per_class: int, tmp_path: Path
 ) -> None:
     data = prepared(write(tmp_path, "tsv", ROWS), tmp_path, **selection)
     counts = Counter(data.train["labels"])
-    if selection == {"fraction": 0.5}:  # 36 rows are left of 40
+    if selection == {"train_fraction": 0.5}:  # 36 rows are left of 40
         assert sorted(counts.values()) == [4, 4, 5, 5]
     else:
         assert counts == dict.fromkeys(range(4), per_class)
@@ -81,16 +86,16 @@ def test_selection_keeps_the_classes_shares(
 
 def test_selection_is_fixed_by_the_seed(tmp_path: Path) -> None:
     path = write(tmp_path, "tsv", [(f"{WORDS[i % 29]} {WORDS[i % 13]}", f"c{i % 2}") for i in range(200)])
-    one = prepared(path, tmp_path / "a", limit=20).train["input_ids"]
-    assert list(one) == list(prepared(path, tmp_path / "b", limit=20).train["input_ids"])
-    assert list(one) != list(prepared(path, tmp_path / "c", seed=1, limit=20).train["input_ids"])
+    one = prepared(path, tmp_path / "a", train_limit=20).train["input_ids"]
+    assert list(one) == list(prepared(path, tmp_path / "b", train_limit=20).train["input_ids"])
+    assert list(one) != list(prepared(path, tmp_path / "c", seed=1, train_limit=20).train["input_ids"])
 
 
 def test_selection_refuses_nothing_at_all() -> None:
     with pytest.raises(ConfigError, match="--train-fraction"):
-        Selection(fraction=0.0)
+        Selection(train_fraction=0.0)
     with pytest.raises(ConfigError, match="--train-limit"):
-        Selection(limit=0)
+        Selection(train_limit=0)
 
 
 def test_changed_file_is_read_anew(tmp_path: Path) -> None:
@@ -110,7 +115,6 @@ def test_unknown_label_is_refused_by_name(tmp_path: Path) -> None:
             tiny_tokenizer(),
             max_length=16,
             selection=Selection(),
-            seed=0,
             cache=tmp_path / "c",
         )
 
@@ -135,3 +139,23 @@ def test_collator_hands_on_the_teachers_answers_of_its_rows() -> None:
     rows = [{"input_ids": [2, 3], "labels": 0, "row": row} for row in (3, 1)]
     batch = Collator(tiny_tokenizer(), labels, teacher_logits=known)(rows)
     assert batch["teacher_logits"].tolist() == [[9, 10, 11], [3, 4, 5]]
+
+
+def test_augmented_texts_are_trained_on_whole_labelled_or_not(tmp_path: Path) -> None:
+    train = write(tmp_path, "tsv", ROWS)
+    (tmp_path / "unlabelled.tsv").write_text("text\n" + f"{WORDS[0]}\n" * 7, encoding="utf-8")
+    (tmp_path / "labelled.jsonl").write_text('{"text": "ba", "label": "class-2"}\n' * 5, encoding="utf-8")
+    corpus = open_corpus(train, augmented=[tmp_path / "unlabelled.tsv", tmp_path / "labelled.jsonl"])
+    labels = read_label_space(corpus, task=None)
+    selection = Selection(train_per_class=2)
+    found = prepare(
+        corpus, labels, tiny_tokenizer(), max_length=16, selection=selection, cache=tmp_path / "cache"
+    )
+    assert found.rows == {"train": 8, "augmented-1": 7, "augmented-2": 5}
+    assert Counter(found.train["labels"]) == {-1: 7, 0: 2, 1: 2, 2: 7, 3: 2}
+    assert len(found.evaluated["validation"]) == 4  # of the labelled texts alone
+
+
+def test_missing_augmented_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no file of more training texts at .*gone\.tsv"):
+        open_corpus(write(tmp_path, "tsv", ROWS), augmented=[tmp_path / "gone.tsv"])

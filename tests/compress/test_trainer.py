@@ -12,8 +12,8 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from mixkd.compress.batches import LengthGroupedSampler
-from mixkd.compress.config import DistillConfig, Method
-from mixkd.compress.data import Collator, Selection, TrainingData, prepare, token_counts
+from mixkd.compress.config import DistillConfig, Method, Selection
+from mixkd.compress.data import Collator, TrainingData, prepare, token_counts
 from mixkd.compress.labels import label_space_of
 from mixkd.compress.losses import Weights
 from mixkd.compress.mixup import Mix, draw_mix
@@ -46,7 +46,6 @@ def rows(teacher: Path, data: Path, tmp_path: Path) -> tuple[TrainingData, Colla
         tokenizer,
         max_length=32,
         selection=Selection(),
-        seed=0,
         cache=tmp_path / "data",
     )
     return prepared, Collator(tokenizer, labels)

@@ -1,99 +1,96 @@
-"""The commands of the compress stage: check, finetune, distill."""
+"""The commands of the compress stage: check, augment, finetune, distill."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mixkd import options
 from mixkd.errors import MissingExtraError
 
-from .config import DistillConfig, FinetuneConfig
+from .config import (
+    AugmentConfig,
+    AugmentInputs,
+    DataInputs,
+    DistillConfig,
+    DistillInputs,
+    FinetuneConfig,
+    FinetuneInputs,
+)
 
-_Resume = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run, if there is one.")]
+if TYPE_CHECKING:
+    from .stage import StageResult
 
 
 def register(app: typer.Typer) -> None:
     """Add this stage's commands to `mkd`."""
-    app.command("check")(check)
-    app.command("finetune")(options.with_config(FinetuneConfig)(_finetune))
-    app.command("distill")(options.with_config(DistillConfig)(_distill))
+    app.command("check")(options.with_options(inputs=DataInputs)(_check))
+    app.command("augment")(options.with_options(inputs=AugmentInputs, config=AugmentConfig)(_augment))
+    app.command("finetune")(options.with_options(inputs=FinetuneInputs, config=FinetuneConfig)(_finetune))
+    app.command("distill")(options.with_options(inputs=DistillInputs, config=DistillConfig)(_distill))
 
 
-def _finetune(
-    model: Annotated[str, typer.Option(help="The encoder to start from: a folder or a hub name.")],
-    data: options.Data,
-    output: options.Output,
-    config: FinetuneConfig,
-    text_column: options.TextColumn = "text",
-    text2_column: options.Text2Column = None,
-    label_column: options.LabelColumn = None,
-    overwrite: options.Overwrite = False,
-    resume: _Resume = False,
-) -> None:
+def _finetune(inputs: FinetuneInputs, config: FinetuneConfig) -> None:
     """Fine-tune an encoder on labelled texts: a teacher."""
     _need_torch()
-    from mixkd.texts import open_corpus
-
     from .teacher import finetune
 
-    corpus = open_corpus(data, options.columns(text_column, text2_column, label_column))
     result = finetune(
-        model, corpus, output, config=config, overwrite=overwrite, resume=resume, announce=_warn
+        inputs.model,
+        inputs.open(),
+        inputs.output,
+        config=config,
+        overwrite=inputs.overwrite,
+        resume=inputs.resume,
+        announce=_warn,
     )
-    _echo(result.metrics)
-    typer.echo(f"teacher: {output}")
+    _report("teacher", result)
 
 
-def _distill(
-    teacher: Annotated[str, typer.Option(help="A fine-tuned classifier: a folder or a hub name.")],
-    data: options.Data,
-    output: options.Output,
-    config: DistillConfig,
-    text_column: options.TextColumn = "text",
-    text2_column: options.Text2Column = None,
-    label_column: options.LabelColumn = None,
-    overwrite: options.Overwrite = False,
-    resume: _Resume = False,
-) -> None:
+def _distill(inputs: DistillInputs, config: DistillConfig) -> None:
     """Distil a teacher into a student with MixKD, or another method."""
     _need_torch()
-    from mixkd.texts import open_corpus
-
     from .distill import distill
 
-    corpus = open_corpus(data, options.columns(text_column, text2_column, label_column))
     result = distill(
-        teacher, corpus, output, config=config, overwrite=overwrite, resume=resume, announce=_warn
+        inputs.teacher,
+        inputs.open(),
+        inputs.output,
+        config=config,
+        overwrite=inputs.overwrite,
+        resume=inputs.resume,
+        announce=_warn,
     )
-    _echo(result.metrics)
-    typer.echo(f"student: {output}")
+    _report("student", result)
 
 
-def check(
-    data: options.Data,
+def _augment(inputs: AugmentInputs, config: AugmentConfig) -> None:
+    """Translate the training texts to another language and back: more texts, for distill --augmented."""
+    _need_torch()
+    from .augment import augment
+
+    found = augment(
+        inputs.open(), inputs.output, config=config, overwrite=inputs.overwrite, resume=inputs.resume
+    )
+    typer.echo(f"{found.written} of {found.translated} texts came back in other words: {inputs.output}")
+
+
+def _check(
+    inputs: DataInputs,
     teacher: Annotated[str | None, typer.Option(help="Check its labels and tokenizer too.")] = None,
     max_length: Annotated[int, typer.Option(help="Tokens per text that truncation is told for.")] = 128,
-    text_column: options.TextColumn = "text",
-    text2_column: options.Text2Column = None,
-    label_column: options.LabelColumn = None,
 ) -> None:
     """Count what would spoil a training: duplicates, leaks, empty texts, missing classes, truncation."""
     _need_torch()
-    from mixkd.texts import open_corpus
-
     from .check import check_data
     from .labels import label_space_of
     from .models import find_model, load_classifier, load_tokenizer
 
-    corpus = open_corpus(data, options.columns(text_column, text2_column, label_column))
     labels = tokenizer = None
     if teacher is not None:
         folder = find_model(teacher)
-        labels, tokenizer = (
-            label_space_of(load_classifier(folder).config, model=teacher),
-            load_tokenizer(folder),
-        )
-    found = check_data(corpus, labels=labels, tokenizer=tokenizer, max_length=max_length)
+        labels = label_space_of(load_classifier(folder).config, model=teacher)
+        tokenizer = load_tokenizer(folder)
+    found = check_data(inputs.open(), labels=labels, tokenizer=tokenizer, max_length=max_length)
     for name, split in found.splits.items():
         typer.echo(f"{name}: {split.rows} texts, {len(split.classes)} classes")
     for line in found.warnings:
@@ -104,9 +101,10 @@ def _warn(line: str) -> None:
     typer.echo(f"note: {line}", err=True)
 
 
-def _echo(metrics: dict[str, dict[str, float]]) -> None:
-    for split, values in metrics.items():
+def _report(kind: str, result: "StageResult") -> None:
+    for split, values in result.metrics.items():
         typer.echo(f"{split}: " + ", ".join(f"{name} {value:.4f}" for name, value in values.items()))
+    typer.echo(f"{kind}: {result.folder}")
 
 
 def _need_torch() -> None:

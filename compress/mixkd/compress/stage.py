@@ -20,7 +20,7 @@ from mixkd.texts import Corpus
 
 from .check import check_data
 from .config import DistillConfig, TrainingConfig
-from .data import Collator, Selection, TrainingData, prepare
+from .data import Collator, TrainingData, prepare
 from .first_token import first_token_only
 from .labels import LabelSpace
 from .losses import Weights
@@ -135,7 +135,11 @@ def set_dropout(model: PreTrainedModel, share: float | None) -> None:
 
 def _check_same_job(job: Job, work: Path) -> None:
     """Refuse to resume a run that was asked something else."""
-    asked = {"inputs": job.origin, "data": str(job.corpus.splits), "config": job.config.as_dict()}
+    asked = {
+        "inputs": {**job.origin, **job.corpus.origin},
+        "data": str(job.corpus.splits),
+        "config": job.config.as_dict(),
+    }
     file = work / "job.json"
     text = json.dumps(asked, indent=2, default=str)
     if file.is_file() and file.read_text(encoding="utf-8") != text:
@@ -153,10 +157,7 @@ def _prepare(job: Job, tokenizer: PreTrainedTokenizerBase, cache: Path) -> Train
         job.labels,
         tokenizer,
         max_length=config.max_length,
-        selection=Selection(
-            limit=config.train_limit, per_class=config.train_per_class, fraction=config.train_fraction
-        ),
-        seed=config.seed,
+        selection=config,
         cache=cache,
     )
 
@@ -217,7 +218,7 @@ def _save(
     job.tokenizer.save_pretrained(folder)
     RunRecord(
         stage=job.stage,
-        inputs={**job.origin, "data": job.corpus.name},
+        inputs={**job.origin, **{key: value for key, value in job.corpus.origin.items() if value}},
         config=job.config.as_dict(),
         seed=job.config.seed,
         data=data_fingerprint(job.corpus, data.rows),

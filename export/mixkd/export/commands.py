@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mixkd.options import LabelColumn, Output, Overwrite, Text2Column, TextColumn, columns, with_config
+from mixkd.options import LabelColumn, Output, Overwrite, Text2Column, TextColumn, columns, with_options
 
 from .config import ExportConfig
 
@@ -19,7 +19,7 @@ Data = Annotated[
 ]
 
 
-@with_config(ExportConfig)
+@with_options(config=ExportConfig)
 def export(
     student: Student,
     output: Output,

@@ -1,0 +1,222 @@
+"""Back-translation: every training text to another language and back, as more texts to train on.
+
+The paper's extra augmentation (Liang et al. 2021, section 4). What comes back keeps its text's label.
+"""
+
+import hashlib
+import json
+from array import array
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import PartialState
+from numpy.typing import NDArray
+from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from mixkd.errors import ConfigError, DataError, ModelError, OutputError
+from mixkd.formats import Row, check_writable, write_rows
+from mixkd.outputs import clear_write_errors
+from mixkd.progress import progress
+from mixkd.texts import Corpus, Example, Label
+
+from .config import AugmentConfig
+from .data import choose_rows
+from .models import find_model, first_line, quiet_transformers
+
+
+@dataclass(frozen=True, slots=True)
+class Augmented:
+    """What came out of a back-translation.
+
+    Attributes:
+        translated: Training texts, or pairs, that were translated.
+        written: Those that came back in other words, and so stand in the file.
+    """
+
+    translated: int
+    written: int
+
+
+@dataclass(frozen=True, slots=True)
+class Translator:
+    """One direction of the translation.
+
+    Attributes:
+        model: Any sequence-to-sequence model, in evaluation mode.
+        tokenizer: Its tokenizer.
+        prefix: What the model wants before a text, or nothing.
+        config: Length, beams, temperature.
+    """
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    prefix: str
+    config: AugmentConfig
+
+    def __call__(self, texts: list[str]) -> list[str]:
+        """Return the translations, in the texts' order."""
+        given = [f"{self.prefix} {text}" if self.prefix else text for text in texts]
+        limit = {"truncation": True, "max_length": self.config.max_length}
+        inputs = self.tokenizer(given, padding=True, return_tensors="pt", **limit).to(self.model.device)
+        sampling = self.config.temperature is not None
+        with torch.inference_mode():
+            found = self.model.generate(  # type: ignore[operator]  # of GenerationMixin, which every one has
+                **inputs,
+                max_new_tokens=self.config.max_length,
+                num_beams=self.config.beams,
+                do_sample=sampling,
+                **({"temperature": self.config.temperature} if sampling else {}),
+            )
+        return [text.strip() for text in self.tokenizer.batch_decode(found, skip_special_tokens=True)]
+
+
+def augment(
+    corpus: Corpus, output: Path, *, config: AugmentConfig, overwrite: bool = False, resume: bool = False
+) -> Augmented:
+    """Back-translate the training texts that a training with the same selection and seed would use.
+
+    Held-out validation texts are left out too, so that no paraphrase of them is trained on. What is done
+    stands in `OUTPUT.partial`, a line per text, from which an interrupted run goes on.
+
+    Args:
+        corpus: At least a training split; labels may be missing.
+        output: The file to write; its suffix says the format.
+        config: The options.
+        overwrite: Replace the file.
+        resume: Go on with an interrupted run with the same options.
+
+    Raises:
+        DataError: If the corpus can't be read, or the format can't hold its labels.
+        ModelError: If a translation model can't be found or loaded.
+        ConfigError: If an interrupted run had other options.
+        OutputError: If the file may not be written.
+    """
+    _check_file(output, overwrite=overwrite)
+    rows = _rows(corpus, config, output)
+    done = output.with_name(f"{output.name}.partial")
+    asked = {"config": config.as_dict(), "data": corpus.split("train").fingerprint()}
+    with clear_write_errors(output):
+        first = _go_on(done, asked, batch_size=config.batch_size, overwrite=overwrite, resume=resume)
+        if first < len(rows):
+            forward = _load(config.forward, config.forward_prefix, config)
+            backward = _load(config.backward, config.backward_prefix, config)
+            _translate(
+                _picked(corpus, rows[first:]), len(rows) - first, (forward, backward), done, _names(corpus)
+            )
+    present = {column for row in _changed(done) for column in row}
+    write_rows(output, [name for name in _names(corpus) if name in present], _changed(done))
+    written = sum(1 for _ in _changed(done))
+    done.unlink()
+    return Augmented(len(rows), written)
+
+
+def _check_file(output: Path, *, overwrite: bool) -> None:
+    check_writable(output)
+    if output.is_dir() or (output.exists() and not overwrite):
+        raise OutputError(f"{output} already stands there: give --overwrite to replace it, or another name")
+
+
+def _rows(corpus: Corpus, config: AugmentConfig, output: Path) -> NDArray[np.int64]:
+    """Return the numbers of the training rows to translate."""
+    numbers: dict[str, int] = {}
+    classes = array("q")
+    for example in corpus.read("train"):
+        if not isinstance(example.label, str | None) and output.suffix.lower() != ".jsonl":
+            raise DataError(f"{output} can't hold several labels of a text: name a .jsonl file")
+        classes.append(numbers.setdefault(_key(example.label), len(numbers)))
+    return choose_rows(np.array(classes), config, hold_out="validation" not in corpus.splits)[0]
+
+
+def _key(label: Label) -> str:
+    """Return a string that is equal for equal labels, in whatever order they name their classes."""
+    if isinstance(label, Mapping):
+        return json.dumps(dict(label), sort_keys=True)
+    return json.dumps(sorted(label) if isinstance(label, tuple) else label)
+
+
+def _go_on(done: Path, asked: dict[str, Any], *, batch_size: int, overwrite: bool, resume: bool) -> int:
+    """Return how many rows of an interrupted run stand in `done`; where there is none, begin the file."""
+    header = (json.dumps(asked) + "\n").encode("utf-8")
+    if done.is_file() and not (resume or overwrite):
+        raise OutputError(f"{done} holds an interrupted run: --resume goes on, --overwrite starts anew")
+    rows: list[bytes] = []
+    if done.is_file() and resume:
+        lines = done.read_bytes().splitlines(keepends=True)
+        if lines[:1] != [header]:
+            raise ConfigError(f"{done} was begun with other options or data: resume with the same")
+        whole = [line for line in lines[1:] if line.endswith(b"\n")]
+        # In whole batches: what is translated together is the same whenever the kill came.
+        rows = whole[: len(whole) - len(whole) % batch_size]
+    done.parent.mkdir(parents=True, exist_ok=True)
+    done.write_bytes(b"".join([header, *rows]))
+    return len(rows)
+
+
+def _load(name: str, prefix: str, config: AugmentConfig) -> Translator:
+    folder = find_model(name)
+    try:
+        with quiet_transformers():
+            model = AutoModelForSeq2SeqLM.from_pretrained(folder, local_files_only=True)
+            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except Exception as error:  # each architecture raises what it likes
+        raise ModelError(f"{folder} can't be loaded as a translation model: {first_line(error)}") from error
+    return Translator(model.to(PartialState().device).eval(), tokenizer, prefix, config)
+
+
+def _picked(corpus: Corpus, rows: NDArray[np.int64]) -> Iterator[Example]:
+    wanted = set(rows.tolist())
+    return (example for number, example in enumerate(corpus.read("train")) if number in wanted)
+
+
+def _translate(
+    examples: Iterator[Example],
+    total: int,
+    directions: tuple[Translator, Translator],
+    done: Path,
+    names: list[str],
+) -> None:
+    config = directions[0].config
+    with done.open("a", encoding="utf-8") as file, progress("translating", total=total) as advance:
+        while batch := list(islice(examples, config.batch_size)):
+            _seed(config.seed, batch)
+            texts = [part for e in batch for part in (e.text, e.text2) if part is not None]
+            for translate in directions:
+                texts = translate(texts)
+            back = iter(texts)
+            for example in batch:
+                file.write(json.dumps(_line(example, back, names), ensure_ascii=False) + "\n")
+            file.flush()
+            advance(len(batch))
+
+
+def _seed(seed: int, batch: list[Example]) -> None:
+    # Of the batch's own: what a resumed run samples doesn't depend on where it was interrupted.
+    digest = hashlib.blake2b("\0".join(e.text for e in batch).encode("utf-8", "replace"), digest_size=6)
+    torch.manual_seed(seed + int.from_bytes(digest.digest(), "little"))
+
+
+def _line(example: Example, back: Iterator[str], names: list[str]) -> dict[str, Any]:
+    """Return what a row of the file holds; nothing where the text came back as it was, or empty."""
+    was = [part for part in (example.text, example.text2) if part is not None]
+    now = [next(back) for _ in was]
+    if not all(now) or [text.lower().split() for text in was] == [text.lower().split() for text in now]:
+        return {}
+    row: dict[str, Any] = dict(zip(names, now, strict=False))
+    return row if example.label is None else row | {names[2]: example.label}
+
+
+def _changed(done: Path) -> Iterator[Row]:
+    with done.open(encoding="utf-8") as file:
+        next(file)  # what was asked
+        yield from filter(None, map(json.loads, file))
+
+
+def _names(corpus: Corpus) -> list[str]:
+    """Return the names of the columns of text, second text and label."""
+    columns = corpus.columns
+    return [columns.text, columns.text2 or "text2", columns.label or "label"]
