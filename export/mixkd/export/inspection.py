@@ -7,6 +7,7 @@ import onnx
 
 from mixkd.runtime.bundle import open_bundle
 
+from .graph import all_nodes
 from .sizes import measure_sizes
 
 
@@ -24,7 +25,7 @@ def describe(folder: Path) -> str:
     weights: Counter[str] = Counter()
     for tensor in model.graph.initializer:
         weights[types[tensor.name]] += onnx.numpy_helper.to_array(tensor).nbytes
-    ops = Counter(node.op_type for node in model.graph.node)
+    ops = Counter(node.op_type for node in all_nodes(model.graph))
     opset = max((entry.version for entry in model.opset_import if entry.domain in {"", "ai.onnx"}), default=0)
     facts = {
         "task": f"{manifest.task}, {len(manifest.labels)} labels ({', '.join(manifest.labels[:3])}, ...)",
