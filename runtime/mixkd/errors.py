@@ -12,7 +12,7 @@
     ├── MissingExtraError    a package of an optional extra isn't installed
     ├── MeasureError         a measurement can't be made, or can't be believed
     ├── RegressionError      exit code 4: a report is worse than an older one, beyond noise
-    └── BudgetError          exit code 3: no int8 candidate stays within the accuracy budget
+    └── BudgetError          exit code 3: no candidate stays within the budget of accuracy, latency or size
 """
 
 from typing import ClassVar
@@ -65,7 +65,7 @@ class MeasureError(MkdError):
 
 
 class BudgetError(MkdError):
-    """No int8 candidate stays within the accuracy budget."""
+    """No candidate stays within the budget it was given: of accuracy, latency or size."""
 
     exit_code: ClassVar[int] = 3
 

@@ -44,7 +44,7 @@ class VariantMaker:
                 absent.append(Absent(label=kind, reason=str(error)))
         # A bundle exported without quantization answers in fp32, whatever its student was called.
         name = Kind.STUDENT_INT8 if self._manifest.precision == "int8" else "student-bundle"
-        variants.append(_bundle_file(self._bundle, name))
+        variants.append(bundle_variant(self._bundle, name))
         return variants, absent
 
     def other_bundle(self, folder: Path) -> OnnxVariant:
@@ -56,7 +56,7 @@ class VariantMaker:
         other = open_bundle(folder)
         if set(other.manifest.labels) != set(self._manifest.labels):
             raise BundleError(f"{folder} has other labels than {self._bundle.folder}: measure it by itself")
-        return _bundle_file(other, folder.resolve().name)
+        return bundle_variant(other, folder.resolve().name)
 
     def _torch_teacher(self) -> FactoryVariant:
         folder = self._teacher_folder()
@@ -113,7 +113,7 @@ class VariantMaker:
 
     def _fp32_student(self) -> OnnxVariant:
         if self._student is None and self._bundle.fp32_path:
-            variant = _bundle_file(self._bundle, Kind.STUDENT_FP32)
+            variant = bundle_variant(self._bundle, Kind.STUDENT_FP32)
             return replace(variant, model=self._bundle.fp32_path, precision="fp32")
         return self._exported(Kind.STUDENT_FP32, self._student or self._recorded_student())
 
@@ -138,7 +138,8 @@ class VariantMaker:
         return folder
 
 
-def _bundle_file(bundle: Bundle, name: str) -> OnnxVariant:
+def bundle_variant(bundle: Bundle, name: str) -> OnnxVariant:
+    """Return the answering graph of a bundle as a variant."""
     manifest = bundle.manifest
     return OnnxVariant(
         name=name,

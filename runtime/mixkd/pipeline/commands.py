@@ -7,13 +7,25 @@ from typing import Annotated
 import typer
 
 from mixkd.compress.config import MINILM
-from mixkd.errors import ConfigError, MissingExtraError, RegressionError
-from mixkd.options import Data, LabelColumn, Output, Overwrite, Seed, Text2Column, TextColumn, columns
+from mixkd.errors import BudgetError, ConfigError, MissingExtraError, RegressionError
+from mixkd.options import (
+    Data,
+    LabelColumn,
+    Output,
+    Overwrite,
+    Seed,
+    Text2Column,
+    TextColumn,
+    columns,
+    with_options,
+)
+from mixkd.pipeline.search_grid import SearchConfig
 
 
 def register(app: typer.Typer) -> None:
     """Add this stage's commands to `mkd`."""
     app.command("quickstart")(quickstart)
+    app.command("search")(search)
     app.command("bench")(bench)
     app.command("compare")(compare)
     app.command("targets")(targets)
@@ -56,6 +68,53 @@ def _need_extra(*packages: str) -> None:
     for package in packages:
         if find_spec(package) is None:
             raise MissingExtraError(package, "quickstart")
+
+
+@with_options(grid=SearchConfig)
+def search(
+    teacher: Annotated[str, typer.Option(help="A fine-tuned classifier: a folder or a hub name.")],
+    data: Data,
+    output: Annotated[Path, typer.Option(help="The folder of the students, bundles and results.")],
+    grid: SearchConfig,
+    distill_config: Annotated[
+        Path | None, typer.Option(help="How to train: a TOML file, or a run.json of mkd distill.")
+    ] = None,
+    epochs: Annotated[float | None, typer.Option(help="Passes of each training over the texts.")] = None,
+    target: Annotated[str, typer.Option(help="Where latency is measured: local or ssh://...")] = "local",
+    text_column: TextColumn = "text",
+    text2_column: Text2Column = None,
+    label_column: LabelColumn = None,
+    overwrite: Overwrite = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted search.")] = False,
+) -> None:
+    """Find the best student within a latency and a size; what can't keep them isn't trained."""
+    _need_extra("torch", "transformers", "optimum")
+    from mixkd.pipeline.search import RESULT_FILE
+    from mixkd.pipeline.search import search as run
+    from mixkd.pipeline.search_grid import read_distillation
+    from mixkd.pipeline.search_outcomes import render_outcomes
+    from mixkd.runtime.bench.targets.parse import parse_target
+    from mixkd.runtime.bench.terminal import TerminalProgress
+    from mixkd.texts import open_corpus
+
+    with TerminalProgress() as progress:
+        found = run(
+            teacher,
+            open_corpus(data, columns(text_column, text2_column, label_column)),
+            output,
+            grid=grid,
+            distillation=read_distillation(distill_config, epochs=epochs),
+            target=parse_target(target),
+            overwrite=overwrite,
+            resume=resume,
+            announce=lambda line: typer.echo(line, err=True),
+            progress=progress,
+        )
+    name = found.best.name if found.best else None
+    typer.echo(render_outcomes(found.outcomes, metric=found.metric, best=name))
+    if found.best is None:
+        raise BudgetError(f"no student of the grid keeps the limits: see {output / RESULT_FILE}")
+    typer.echo(f"best: {found.best}")
 
 
 def bench(

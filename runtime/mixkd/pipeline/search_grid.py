@@ -1,0 +1,120 @@
+"""The grid of `mkd search`: its limits, and the students that are tried."""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from mixkd.compress.config import DistillConfig, DistillInputs
+from mixkd.errors import ConfigError
+from mixkd.export.config import ExportConfig, Recipe
+from mixkd.options import option, read_config
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchConfig:
+    """What `mkd search` is asked for, and the grid that it looks in."""
+
+    max_latency_ms: float | None = option(
+        None, "The most that the median text may take, tokenization inside."
+    )
+    max_size_mb: float | None = option(None, "The largest file of weights, in megabytes of 10^6 bytes.")
+    layers: str | None = option(None, "Depths to try, such as 1,2,4 [1 to half of the teacher's].")
+    student: tuple[str, ...] = option((), "Also start from this model; may be repeated.")
+    recipe: tuple[str, ...] = option((), "portable or fast; may be repeated [portable].")
+    vocabulary: tuple[str, ...] = option((), "full, trim or trim:N; may be repeated [full and trim].")
+
+    def __post_init__(self) -> None:
+        for flag, value in (("--max-latency-ms", self.max_latency_ms), ("--max-size-mb", self.max_size_mb)):
+            if value is not None and value <= 0:
+                raise ConfigError(f"{flag} must be above 0, not {value}")
+        if unknown := set(self.recipe) - set(Recipe):
+            raise ConfigError(f"--recipe is {' or '.join(Recipe)}, not {min(unknown)}")
+        for vocabulary in self.vocabulary:
+            ExportConfig(vocabulary=vocabulary)  # refuses what it doesn't know
+
+    def too_much(self, *, latency_ms: float | None, size_bytes: int) -> str | None:
+        """Return which limit is broken and by what, or None where both are kept."""
+        if self.max_size_mb is not None and size_bytes > self.max_size_mb * 1e6:
+            return f"{size_bytes / 1e6:.2f} MB, the limit is {self.max_size_mb:g}"
+        if self.max_latency_ms is not None and latency_ms is not None and latency_ms > self.max_latency_ms:
+            return f"{latency_ms:.2f} ms, the limit is {self.max_latency_ms:g}"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What one training makes: a number of the teacher's layers, or another model.
+
+    Attributes:
+        name: Its folder among the students.
+        layers: The teacher's layers that are kept; None for another model.
+        model: The other model, a folder or a hub name; None where the teacher is cut.
+    """
+
+    name: str
+    layers: int | None
+    model: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One bundle of the grid: a shape and how it is exported."""
+
+    shape: Shape
+    recipe: Recipe
+    vocabulary: str
+
+    @property
+    def name(self) -> str:
+        """Its name in tables and its folder among the bundles."""
+        return f"{self.shape.name}-{self.recipe}-{self.vocabulary.replace(':', '')}"
+
+    def export_config(self, *, max_length: int | None) -> ExportConfig:
+        """Return how its student is exported."""
+        return ExportConfig(recipe=self.recipe, vocabulary=self.vocabulary, max_length=max_length)
+
+
+def make_grid(config: SearchConfig, *, teacher_layers: int) -> tuple[Candidate, ...]:
+    """Return every candidate, small depths first.
+
+    Raises:
+        ConfigError: If a depth is none of the teacher's, or two models have one name.
+    """
+    depths = _depths(config.layers, teacher_layers)
+    shapes = [Shape(f"{depth}-layer{'s' if depth > 1 else ''}", depth, None) for depth in depths]
+    shapes += [Shape(Path(model).resolve().name, None, model) for model in config.student]
+    names = [shape.name for shape in shapes]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ConfigError(f"two students of the grid are named {twice}: give each its own name")
+    recipes = [Recipe(word) for word in dict.fromkeys(config.recipe)] or [Recipe.PORTABLE]
+    vocabularies = list(dict.fromkeys(config.vocabulary)) or ["full", "trim"]
+    return tuple(
+        Candidate(shape, recipe, vocabulary)
+        for shape in shapes
+        for recipe in recipes
+        for vocabulary in vocabularies
+    )
+
+
+def _depths(word: str | None, teacher_layers: int) -> list[int]:
+    if word is None:
+        return list(range(1, max(1, teacher_layers // 2) + 1))
+    depths = [int(part) if part.strip().isdecimal() else 0 for part in word.split(",") if part.strip()]
+    if not all(1 <= depth <= teacher_layers for depth in depths):
+        raise ConfigError(
+            f"--layers is {word!r}: name depths from 1 to the teacher's {teacher_layers}, as in 1,2"
+        )
+    return sorted(set(depths))
+
+
+def read_distillation(file: Path | None, *, epochs: float | None) -> DistillConfig:
+    """Return how students are trained.
+
+    Args:
+        file: A TOML file of `mkd distill` options, or the `run.json` of one; None takes the defaults. Which
+            student it made there has no say here.
+        epochs: Overrides the file's.
+    """
+    values = read_config(file, DistillInputs, DistillConfig)
+    own = {f.name for f in fields(DistillConfig)} - {"student", "student_layers"}
+    chosen = {name: value for name, value in values.items() if name in own}
+    return DistillConfig(**(chosen if epochs is None else {**chosen, "epochs": epochs}))

@@ -1,0 +1,178 @@
+"""`mkd search` on tiny models, killed in the middle and run again."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from mixkd.runtime import open_bundle
+from mixkd.runtime.bench.reading import read_report
+from tests.tiny import tiny_classifier, tiny_texts, tiny_tokenizer, write_student
+
+pytestmark = pytest.mark.slow
+
+TRAINING = "epochs = 2.0\nbatch-size = 16\nmax-length = 24\nlearning-rate = 0.001\n"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A teacher of four layers, a student that is far too wide, and texts labelled by the teacher."""
+    folder = tmp_path_factory.mktemp("search")
+    teacher = tiny_classifier("bert", num_hidden_layers=4)
+    write_student(folder / "teacher", teacher)
+    wide = tiny_classifier("bert", num_hidden_layers=1, hidden_size=256, intermediate_size=512)
+    write_student(folder / "wide", wide)
+    tokenizer, texts = tiny_tokenizer(), tiny_texts(240)
+    with torch.inference_mode():
+        labels = [int(teacher(**tokenizer(text, return_tensors="pt")).logits.argmax()) for text in texts]
+    (folder / "data").mkdir()
+    for split, part in (("train", slice(0, 160)), ("validation", slice(160, 200)), ("test", slice(200, 240))):
+        lines = [f"{text}\tlabel-{label}" for text, label in zip(texts[part], labels[part], strict=True)]
+        (folder / "data" / f"{split}.tsv").write_text("text\tlabel\n" + "\n".join(lines) + "\n")
+    (folder / "training.toml").write_text(TRAINING)
+    return folder
+
+
+def command(folder: Path, *words: str) -> list[str]:
+    return [
+        *(sys.executable, "-m", "mixkd.cli", "search"),
+        *(
+            "--teacher",
+            str(folder / "teacher"),
+            "--data",
+            str(folder / "data"),
+            "--output",
+            str(folder / "out"),
+        ),
+        *("--student", str(folder / "wide"), "--vocabulary", "full"),
+        *("--distill-config", str(folder / "training.toml")),
+        *("--max-latency-ms", "1000", "--max-size-mb", "0.2"),
+        *words,
+    ]
+
+
+@pytest.fixture(scope="module")
+def killed(folder: Path) -> int:
+    """Kill a search once its first student is there; return that student's inode."""
+    process = subprocess.Popen(command(folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    first = folder / "out" / "students" / "1-layer"
+    try:
+        while not first.is_dir():
+            assert process.poll() is None, "the search ended before it had a student"
+            time.sleep(0.01)
+    finally:
+        process.kill()
+        process.wait()
+    assert not (folder / "out" / "search.json").exists()
+    assert not (folder / "out" / "students" / "2-layers").exists()
+    return (first / "run.json").stat().st_ino
+
+
+@pytest.fixture(scope="module")
+def resumed(folder: Path, killed: int) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(folder, "--resume"), capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def result(folder: Path, resumed: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    assert resumed.returncode == 0, resumed.stderr[-3000:]
+    body: dict[str, Any] = json.loads((folder / "out" / "search.json").read_text())
+    return body
+
+
+def test_finished_candidates_are_not_trained_again(
+    folder: Path, killed: int, resumed: subprocess.CompletedProcess[str], result: dict[str, Any]
+) -> None:
+    assert (folder / "out" / "students" / "1-layer" / "run.json").stat().st_ino == killed
+    assert "training 2-layers" in resumed.stderr
+    assert "training 1-layer\n" not in resumed.stderr
+    assert "untrained students" not in resumed.stderr  # they were measured before the kill
+
+
+def test_what_cant_keep_the_limits_is_never_trained(
+    folder: Path, resumed: subprocess.CompletedProcess[str], result: dict[str, Any]
+) -> None:
+    wide = next(one for one in result["candidates"] if one["name"] == "wide-portable-full")
+    assert wide["state"] == "skipped"
+    assert "the limit is 0.2" in wide["reason"]
+    assert "wide-portable-full is skipped, untrained" in resumed.stderr
+    assert not (folder / "out" / "students" / "wide").exists()
+
+
+def test_best_is_a_bundle_that_keeps_the_limits(folder: Path, result: dict[str, Any]) -> None:
+    measured = [one for one in result["candidates"] if one["state"] == "measured"]
+    assert [one["name"] for one in measured] == ["1-layer-portable-full", "2-layers-portable-full"]
+    best = next(one for one in measured if one["name"] == result["best"])
+    assert best["score"] == max(one["score"] for one in measured)
+    assert best["pareto"]
+    bundle = open_bundle(folder / "out" / "bundles" / result["best"])
+    assert bundle.model_path.stat().st_size == best["size_bytes"] <= 200_000
+
+
+def test_validation_chooses_and_the_test_split_is_only_told(folder: Path, result: dict[str, Any]) -> None:
+    assert result["chosen_on"] == "validation"
+    report = read_report(folder / "out" / "report" / "report.json")
+    assert report.data["split"] == "validation"
+    for one in result["candidates"]:
+        if one["state"] == "measured":
+            row = report.row(one["name"])
+            assert row is not None
+            assert row.quality.headline is not None
+            assert one["score"] == row.quality.headline.value
+            bundle = open_bundle(folder / "out" / "bundles" / one["name"])
+            assert one["test_score"] == bundle.manifest.quality["int8"]
+
+
+def test_untrained_student_has_the_size_of_the_trained_one(folder: Path, result: dict[str, Any]) -> None:
+    probes = json.loads((folder / "out" / "untrained.json").read_text())
+    for one in result["candidates"]:
+        if one["state"] == "measured":
+            # A random tiny model has equal biases, which the file holds once.
+            assert probes[one["name"]]["size_bytes"] == pytest.approx(one["size_bytes"], rel=0.1)
+
+
+def test_table_is_printed_with_the_best_bundle(
+    folder: Path, resumed: subprocess.CompletedProcess[str], result: dict[str, Any]
+) -> None:
+    lines = resumed.stdout.splitlines()
+    assert lines[2].startswith(result["best"])
+    assert lines[-1] == f"best: {folder / 'out' / 'bundles' / result['best']}"
+
+
+def test_search_of_another_training_is_not_gone_on_with(folder: Path, result: dict[str, Any]) -> None:
+    from mixkd.compress.config import DistillConfig
+    from mixkd.errors import ConfigError, OutputError
+    from mixkd.pipeline.search import search
+    from mixkd.pipeline.search_grid import SearchConfig
+    from mixkd.texts import open_corpus
+
+    def again(*, resume: bool) -> None:
+        search(
+            str(folder / "teacher"),
+            open_corpus(folder / "data"),
+            folder / "out",
+            grid=SearchConfig(),
+            distillation=DistillConfig(epochs=7.0),
+            resume=resume,
+        )
+
+    with pytest.raises(OutputError, match="--resume goes on with it, --overwrite starts anew"):
+        again(resume=False)
+    with pytest.raises(ConfigError, match="begun with another teacher, data or training"):
+        again(resume=True)
+
+
+def test_limits_that_nothing_keeps_end_with_code_3_and_the_table(
+    folder: Path, result: dict[str, Any]
+) -> None:
+    done = subprocess.run(
+        command(folder, "--resume", "--max-size-mb", "0.0001"), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 3
+    assert "no student of the grid keeps the limits" in done.stderr
+    assert done.stdout.count("skipped: ") == 3
