@@ -70,6 +70,12 @@ def fresh_folder(folder: Path, *, overwrite: bool = False) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def work_folder(folder: Path) -> Path:
+    """Return where `resumable_folder` does its work, beside the folder."""
+    folder = folder.expanduser().absolute()
+    return folder.with_name(f"{folder.name}.partial")
+
+
 @contextmanager
 def resumable_folder(folder: Path, *, overwrite: bool, resume: bool, keep: str) -> Iterator[Path]:
     """Yield a work folder beside `folder`; when the block ends its `result` takes the folder's place.
@@ -82,8 +88,7 @@ def resumable_folder(folder: Path, *, overwrite: bool, resume: bool, keep: str) 
             nor `overwrite` says what to do with it.
     """
     check_output(folder, overwrite=overwrite)
-    folder = folder.expanduser().absolute()
-    work = folder.with_name(f"{folder.name}.partial")
+    folder, work = folder.expanduser().absolute(), work_folder(folder)
     interrupted = work.is_dir() and any(work.glob(keep))
     if interrupted and not (resume or overwrite):
         raise OutputError(f"{work} holds an interrupted run: --resume goes on, --overwrite starts anew")

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from accelerate import PartialState
 from numpy.typing import NDArray
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
@@ -27,6 +26,7 @@ from mixkd.texts import Corpus, Example, Label
 from .config import AugmentConfig
 from .data import choose_rows
 from .models import find_model, first_line, quiet_transformers
+from .processes import process_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +165,7 @@ def _load(name: str, prefix: str, config: AugmentConfig) -> Translator:
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except Exception as error:  # each architecture raises what it likes
         raise ModelError(f"{folder} can't be loaded as a translation model: {first_line(error)}") from error
-    return Translator(model.to(PartialState().device).eval(), tokenizer, prefix, config)
+    return Translator(model.to(process_state().device).eval(), tokenizer, prefix, config)
 
 
 def _picked(corpus: Corpus, rows: NDArray[np.int64]) -> Iterator[Example]:

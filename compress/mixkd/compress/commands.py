@@ -1,5 +1,6 @@
 """The commands of the compress stage: check, augment, finetune, distill."""
 
+import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -102,6 +103,8 @@ def _warn(line: str) -> None:
 
 
 def _report(kind: str, result: "StageResult") -> None:
+    if os.environ.get("RANK", "0") != "0":
+        return  # of several processes the first one speaks
     for split, values in result.metrics.items():
         typer.echo(f"{split}: " + ", ".join(f"{name} {value:.4f}" for name, value in values.items()))
     typer.echo(f"{kind}: {result.folder}")

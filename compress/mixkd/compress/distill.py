@@ -68,7 +68,7 @@ def distill(
             origin={"teacher": teacher},
         )
 
-    return run_job(make_job, output, overwrite=overwrite, resume=resume, announce=announce)
+    return run_job(make_job, output, seed=config.seed, overwrite=overwrite, resume=resume, announce=announce)
 
 
 def _student(

@@ -14,7 +14,6 @@ from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
 from mixkd.errors import ConfigError
-from mixkd.outputs import resumable_folder
 from mixkd.runs import RunRecord, data_fingerprint
 from mixkd.texts import Corpus
 
@@ -25,6 +24,7 @@ from .first_token import first_token_only
 from .labels import LabelSpace
 from .losses import Weights
 from .models import most_tokens, quiet_transformers
+from .processes import process_state, shared_work_folder
 from .teacher_pass import teacher_logits
 from .trainer import ObjectiveTrainer, last_checkpoint
 
@@ -80,29 +80,37 @@ def run_job(
     make_job: Callable[[], Job],
     output: Path,
     *,
+    seed: int,
     overwrite: bool,
     resume: bool,
     announce: Callable[[str], None],
 ) -> StageResult:
     """Train, evaluate and save; `output` appears whole or not at all.
 
+    Every process of a distributed run calls this; the first one reads and writes the files.
+
     Args:
         make_job: Loads the models and checks them; called once the output folder is known to be usable.
         output: The folder to write.
+        seed: Of the new weights, such as a new head's.
         overwrite: Replace what `output` holds.
         resume: Go on from the last whole checkpoint of an interrupted run with the same options.
         announce: Told what is odd about the data.
     """
     started = time.monotonic()
-    with resumable_folder(output, overwrite=overwrite, resume=resume, keep=_KEEP) as work:
+    first = process_state().is_main_process
+    with shared_work_folder(output, overwrite=overwrite, resume=resume, keep=_KEEP) as work:
+        set_seed(seed)
         job = make_job()
         width, longest = job.model.config.hidden_size, most_tokens(job.model, job.tokenizer)
         job = replace(job, config=job.config.resolve(width=width, longest=longest))
         assert job.config.max_length is not None  # resolved
-        _check_same_job(job, work)
-        notes = check_data(
-            job.corpus, labels=job.labels, tokenizer=job.tokenizer, max_length=job.config.max_length
-        ).warnings
+        notes: tuple[str, ...] = ()
+        if first:
+            _check_same_job(job, work)
+            notes = check_data(
+                job.corpus, labels=job.labels, tokenizer=job.tokenizer, max_length=job.config.max_length
+            ).warnings
         for note in notes:
             announce(note)
         data = _prepare(job, job.tokenizer, work / "data")
@@ -115,7 +123,7 @@ def run_job(
             checkpoint = last_checkpoint(work / _CHECKPOINTS) if resume else None
             trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
             results = {name: _evaluate(trainer, rows) for name, rows in data.evaluated.items()}
-        if trainer.is_world_process_zero():
+        if first:
             _save(job, data, results, notes, work / "result", time.monotonic() - started)
     return StageResult(output, results)
 
@@ -152,14 +160,15 @@ def _check_same_job(job: Job, work: Path) -> None:
 def _prepare(job: Job, tokenizer: PreTrainedTokenizerBase, cache: Path) -> TrainingData:
     config = job.config
     assert config.max_length is not None  # resolved
-    return prepare(
-        job.corpus,
-        job.labels,
-        tokenizer,
-        max_length=config.max_length,
-        selection=config,
-        cache=cache,
-    )
+    with process_state().main_process_first():  # the others find what it wrote
+        return prepare(
+            job.corpus,
+            job.labels,
+            tokenizer,
+            max_length=config.max_length,
+            selection=config,
+            cache=cache,
+        )
 
 
 def _trainer(job: Job, data: TrainingData, work: Path) -> ObjectiveTrainer:

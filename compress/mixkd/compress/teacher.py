@@ -54,4 +54,4 @@ def finetune(
             origin={"model": model},
         )
 
-    return run_job(make_job, output, overwrite=overwrite, resume=resume, announce=announce)
+    return run_job(make_job, output, seed=config.seed, overwrite=overwrite, resume=resume, announce=announce)

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from accelerate import PartialState
 from datasets import Dataset
 from numpy.typing import NDArray
 from torch import nn
@@ -14,6 +13,7 @@ from mixkd.progress import progress
 
 from .data import Collator, token_counts
 from .models import accepted
+from .processes import process_state
 
 _BATCH = 128
 
@@ -21,7 +21,7 @@ _BATCH = 128
 def teacher_logits(
     model: PreTrainedModel, rows: Dataset, collator: Collator, file: Path
 ) -> NDArray[np.float32]:
-    """Return the (N, C) logits for N rows, memory-mapped from `file`.
+    """Return the (N, C) logits for N rows, memory-mapped from `file`; the first process asks for all.
 
     Args:
         model: Moved to the device that training will use, and to evaluation mode.
@@ -29,9 +29,18 @@ def teacher_logits(
         collator: Of the same tokenizer.
         file: The .npy file to write.
     """
+    state = process_state()
+    with state.main_process_first():
+        if state.is_main_process:
+            _ask(model, rows, collator, file)
+        answers: NDArray[np.float32] = np.load(file, mmap_mode="r")
+        return answers
+
+
+def _ask(model: PreTrainedModel, rows: Dataset, collator: Collator, file: Path) -> None:
     answers = np.lib.format.open_memmap(file, "w+", np.float32, (len(rows), model.config.num_labels))
     order = np.argsort(token_counts(rows), kind="stable")  # near lengths together
-    device = PartialState().device
+    device = process_state().device
     nn.Module.to(model, device).eval()
     with torch.inference_mode(), progress("asking the teacher", total=len(rows)) as advance:
         for start in range(0, len(order), _BATCH):
@@ -41,4 +50,4 @@ def teacher_logits(
             outputs = model(**{name: tensor.to(device) for name, tensor in inputs.items()})
             answers[chosen] = outputs.logits.float().cpu().numpy()
             advance(len(chosen))
-    return answers
+    answers.flush()

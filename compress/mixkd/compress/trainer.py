@@ -40,6 +40,7 @@ from .losses import (
 )
 from .mixup import Mix, draw_mix, mix_embeddings, mix_masks, mix_segments
 from .models import accepted
+from .processes import on_cpu
 from .reporting import LineReporter
 
 COMPLETE = "complete"
@@ -255,6 +256,7 @@ class ObjectiveTrainer(Trainer):
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         super()._save_checkpoint(model, trial)  # type: ignore[no-untyped-call]  # theirs
+        self.accelerator.wait_for_everyone()  # each process writes its own random state
         if self.args.should_save:
             folder = self._checkpoints / f"checkpoint-{self.state.global_step}"
             for path in folder.rglob("*"):
@@ -329,6 +331,7 @@ def _arguments(
         disable_tqdm=not sys.stderr.isatty(),
         report_to=config.report_to,
         remove_unused_columns=False,
+        use_cpu=on_cpu(),
         dataloader_pin_memory=torch.cuda.is_available(),
         label_names=["labels"],
         seed=config.seed,
