@@ -1,5 +1,6 @@
 """What a student or teacher answers outside a bundle: in PyTorch, and as a plain fp32 graph."""
 
+import inspect
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ class TorchModel:
         self.module = load_classifier(Path(folder), attention="sdpa")
         self._tokenizer = load_tokenizer(Path(folder))
         self._max_length = max_length
+        # Some tokenizers make segment ids for models that know none.
+        self._inputs = inspect.signature(self.module.forward).parameters.keys()
 
     def encode(self, texts: Sequence[Text]) -> dict[str, Any]:
         """Tokenise texts or pairs into (B, T) tensors by input name, padded to the longest."""
@@ -40,7 +43,7 @@ class TorchModel:
             padding=len(texts) > 1,
             return_tensors="pt",
         )
-        return dict(encoded)
+        return {name: tensor for name, tensor in encoded.items() if name in self._inputs}
 
     def run(self, encoded: dict[str, Any]) -> NDArray[np.float32]:
         """Return the logits, (B, C), of what `encode` returned."""
