@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mixkd.compress.config import MINILM
-from mixkd.errors import BudgetError, ConfigError, MissingExtraError, RegressionError
+from mixkd.errors import BudgetError, MissingExtraError, RegressionError
 from mixkd.options import (
     Data,
     LabelColumn,
@@ -19,6 +19,7 @@ from mixkd.options import (
     columns,
     with_options,
 )
+from mixkd.pipeline.bench_options import BenchOptions
 from mixkd.pipeline.search_grid import SearchConfig
 
 
@@ -117,6 +118,7 @@ def search(
     typer.echo(f"best: {found.best}")
 
 
+@with_options(options=BenchOptions)
 def bench(
     bundle: Annotated[Path, typer.Argument(help="The bundle to measure.")],
     *,
@@ -125,9 +127,6 @@ def bench(
     teacher: Annotated[Path | None, typer.Option(help="The teacher's folder, to compare with.")] = None,
     student: Annotated[
         Path | None, typer.Option(help="The student's folder [where the bundle says it stood].")
-    ] = None,
-    split: Annotated[
-        str | None, typer.Option(help="The split to measure on [test, else validation].")
     ] = None,
     also: Annotated[
         list[Path] | None, typer.Option(help="Another bundle of the same labels; may be repeated.")
@@ -138,27 +137,23 @@ def bench(
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A look in under half a minute; no p99.")] = False,
     full: Annotated[
-        bool, typer.Option("--full", help="Every scenario, cold starts and many samples; some ten minutes.")
+        bool, typer.Option("--full", help="Every scenario, cold starts, many samples: a quarter of an hour.")
     ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse a run that was disturbed.")] = False,
-    threads: Annotated[int, typer.Option(help="Threads per call, the same for every engine.")] = 1,
-    seed: Seed = 42,
     text_column: TextColumn = "text",
     text2_column: Text2Column = None,
     label_column: LabelColumn = None,
     overwrite: Overwrite = False,
+    options: BenchOptions,
 ) -> None:
     """Measure latency, memory, size and quality of a bundle, its student and its teacher."""
     from mixkd.pipeline.bench import bench_bundle
-    from mixkd.runtime.bench.config import BenchConfig
     from mixkd.runtime.bench.table import absent_name, render_table
     from mixkd.runtime.bench.targets.parse import parse_target
     from mixkd.runtime.bench.terminal import TerminalProgress
     from mixkd.texts import open_corpus
 
-    if quick and full:
-        raise ConfigError("--quick and --full exclude each other: give one")
-    make = BenchConfig.quick if quick else BenchConfig.full if full else BenchConfig
+    config = options.config(quick=quick, full=full)
     with TerminalProgress() as progress:
         report = bench_bundle(
             bundle,
@@ -167,7 +162,7 @@ def bench(
             also=tuple(also or ()),
             corpus=open_corpus(data, columns(text_column, text2_column, label_column)),
             output=output,
-            config=make(threads=threads, seed=seed, split=split),
+            config=config,
             targets=tuple(parse_target(word) for word in target or ["local"]),
             strict=strict,
             overwrite=overwrite,

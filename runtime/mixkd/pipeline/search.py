@@ -144,7 +144,7 @@ class _Search:
             except MkdError as error:
                 self._announce(f"{candidate.name} failed: {error}")
                 outcomes[candidate.name] = Outcome(name=candidate.name, state=State.FAILED, reason=str(error))
-        metric = ""
+        metric = "score"
         if bundles:
             self._announce(f"measuring {len(bundles)} bundles on the {self._chosen_on} split")
             report = self._measuring.bench(bundles, split=self._chosen_on)

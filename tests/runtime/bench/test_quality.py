@@ -62,3 +62,14 @@ def test_unlabelled_rows_leave_agreement_alone() -> None:
     quality = judge(logits, target, logits, task=Task.SINGLE_LABEL, resampling=DRAWS)
     assert quality.headline is None
     assert quality.agreement == wilson(3, 3)
+
+
+def test_agreement_counts_the_rows_that_the_reference_was_asked() -> None:
+    logits = np.array([[3.0, 1, 0], [0, 2, 1], [0, 0, 4]])
+    teacher = np.array([[2.0, 1, 0], [np.nan] * 3, [9.0, 0, 4]])
+    target = truth(["yes", "no", "maybe"], NAMES, Task.SINGLE_LABEL)
+    quality = judge(logits, target, teacher, task=Task.SINGLE_LABEL, resampling=DRAWS)
+    assert quality.headline == wilson(3, 3)
+    assert quality.agreement == wilson(1, 2)
+    asked_nothing = judge(logits, target, teacher * np.nan, task=Task.SINGLE_LABEL, resampling=DRAWS)
+    assert asked_nothing.agreement is None

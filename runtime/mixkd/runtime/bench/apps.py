@@ -1,16 +1,16 @@
 """The scenarios of one worker, asked for from outside: offline, paced, server, growth."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import cycle, islice
 
 import numpy as np
 
 from mixkd.runtime.bench.config import BenchConfig
-from mixkd.runtime.bench.intervals import quantile
+from mixkd.runtime.bench.intervals import LEAST_SAMPLES, quantile
 from mixkd.runtime.bench.processes import WorkerProcess
 from mixkd.runtime.encoding import Text
 
-_PAGED_GAPS_S = 0.05
 _SERVER_STEPS = 6
 _NS_PER_MS = 1e6
 
@@ -49,7 +49,12 @@ class Scenarios:
 
 
 def run_scenarios(
-    worker: WorkerProcess, texts: Sequence[Text], config: BenchConfig, *, mean_ms: float
+    worker: WorkerProcess,
+    texts: Sequence[Text],
+    config: BenchConfig,
+    *,
+    mean_ms: float,
+    progress: Callable[[str], None],
 ) -> Scenarios:
     """Put one worker through every scenario while the others wait.
 
@@ -58,16 +63,22 @@ def run_scenarios(
         texts: The timed texts, in their order.
         config: How many samples.
         mean_ms: Its mean single-text latency: where the search for the rate begins.
+        progress: Told which scenario begins.
     """
+    progress("offline")
     offline_ns = worker.offline(texts)
-    paced = worker.paced(list(texts)[: config.paced_samples], gap_s=_PAGED_GAPS_S)
+    progress("paced")
+    paced_texts = list(islice(cycle(texts), config.paced_samples))
+    paced = worker.paced(paced_texts, gap_s=config.paced_gap_ms / 1000)
     paced_ms = np.array(paced.total_ns) / _NS_PER_MS
+    progress("server")
     rate, server_ns = _highest_rate(worker, texts, config, mean_ms)
+    progress("growth")
     growth = worker.growth(texts, calls=config.growth_calls, limit_s=config.growth_limit_s)
     known = growth.before_bytes is not None and growth.after_bytes is not None
     return Scenarios(
         offline_texts_per_s=len(texts) / (offline_ns / 1e9),
-        paced_gap_ms=1000 * _PAGED_GAPS_S,
+        paced_gap_ms=config.paced_gap_ms,
         paced_p50_ms=float(np.median(paced_ms)),
         paced_p90_ms=quantile(paced_ms, 0.9),
         paced_cpu_ms_per_text=paced.cpu_ns / _NS_PER_MS / len(paced_ms),
@@ -89,7 +100,9 @@ def _highest_rate(
     best: list[int] = []
     for step in range(_SERVER_STEPS):
         rate = (low + high) / 2
-        latencies = worker.server(texts, rate_per_s=rate, seed=config.seed + step)
+        count = max(LEAST_SAMPLES[0.99], round(rate * config.server_seconds))
+        arriving = list(islice(cycle(texts), count))
+        latencies = worker.server(arriving, rate_per_s=rate, seed=config.seed + step)
         p99_ms = quantile(np.array(latencies) / _NS_PER_MS, 0.99)
         if p99_ms is not None and p99_ms <= config.server_target_ms:
             low, best = rate, latencies

@@ -57,10 +57,10 @@ def measure(plan: Plan, *, progress: Progress = no_progress) -> Report:
         rows=rows,
         absent=absent,
         steps=steps,
-        data=_describe_data(plan.corpus, plan.sample),
+        data=_describe_data(plan.corpus, plan.sample, judged=max(row.quality.rows for row in rows)),
         config=asdict(plan.config),
         places=tuple(there.place for there in found if there.place),
-        method=_method(plan.config, plan.sample),
+        method=_method(plan.config, plan.sample, judged=max(row.quality.rows for row in rows)),
     )
 
 
@@ -73,13 +73,13 @@ def _in_order(raw: Raw, labels: Sequence[str]) -> NDArray[np.float32]:
     return raw.logits[:, [own.index(name) for name in labels]]
 
 
-def _describe_data(corpus: Corpus, sample: Sample) -> dict[str, Any]:
+def _describe_data(corpus: Corpus, sample: Sample, *, judged: int) -> dict[str, Any]:
     p50, p90 = np.quantile(sample.lengths, [0.5, 0.9], method="inverted_cdf")
     return {
         "name": corpus.name,
         "split": sample.split,
         "rows": sample.rows,
-        "judged_rows": len(sample.texts),
+        "judged_rows": judged,
         "sha256": corpus.split(sample.split).fingerprint(),
         "tokens_p50": int(p50),
         "tokens_p90": int(p90),
@@ -87,13 +87,13 @@ def _describe_data(corpus: Corpus, sample: Sample) -> dict[str, Any]:
     }
 
 
-def _method(config: BenchConfig, sample: Sample) -> tuple[str, ...]:
+def _method(config: BenchConfig, sample: Sample, *, judged: int) -> tuple[str, ...]:
     facts = {
         "threads": config.threads,
         "s": "" if config.threads == 1 else "s",
         "split": sample.split,
         "seed": config.seed,
         "block": config.block,
-        "rows": f"{len(sample.texts):,}",
+        "rows": f"{judged:,}",
     }
     return tuple(sentence.format(**facts) for sentence in METHOD)

@@ -71,16 +71,18 @@ def judge(
     Args:
         logits: (N, C).
         target: (N, C) of `truth`.
-        reference: (N, C), usually the teacher's; None where there is none.
+        reference: (N, C), usually the teacher's, NaN on rows it wasn't asked; None where there is none.
         task: What the outputs mean.
         resampling: How the bootstrap draws.
     """
     labelled = ~np.isnan(target).any(axis=1)
     agreement = kl_nats = None
-    if reference is not None and task is not Task.REGRESSION:
-        same = (decide(logits, task) == decide(reference, task)).all(axis=1)
+    both = None if reference is None else ~np.isnan(reference).any(axis=1)
+    if reference is not None and both is not None and both.any() and task is not Task.REGRESSION:
+        ours, theirs = logits[both], reference[both]
+        same = (decide(ours, task) == decide(theirs, task)).all(axis=1)
         agreement = wilson(int(same.sum()), len(same))
-        kl_nats = mean_interval(divergence(reference, logits, task), resampling)
+        kl_nats = mean_interval(divergence(theirs, ours, task), resampling)
     return Quality(
         rows=len(logits),
         labelled_rows=int(labelled.sum()),
@@ -95,13 +97,12 @@ def _headline(logits: Floats, target: Floats, task: Task, resampling: Resampling
     """Return the main metric: a share of rows by Wilson, anything else by bootstrap over rows."""
     if not len(logits):
         return None
-    if task is Task.SINGLE_LABEL:
-        right = logits.argmax(axis=1) == target.argmax(axis=1)
-        return wilson(int(right.sum()), len(right))
 
     def metric(drawn: NDArray[np.int64]) -> float:
         return evaluate(logits[drawn], target[drawn], task)[HEADLINE[task]]
 
+    if task is Task.SINGLE_LABEL:
+        return wilson(round(metric(np.arange(len(logits))) * len(logits)), len(logits))
     return bootstrap(len(logits), metric, resampling)
 
 

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import cycle, islice
 from pathlib import Path
 
 from tokenizers import Tokenizer
@@ -41,6 +42,10 @@ class Sample:
         """Return the timed texts cut into blocks."""
         texts = [self.texts[i] for i in self.timed]
         return [texts[i : i + size] for i in range(0, len(texts), size)]
+
+    def first_timed(self, count: int) -> tuple[int, ...]:
+        """Return the positions of the first texts that were timed; they begin again where they end."""
+        return tuple(islice(cycle(self.timed), count))
 
 
 class TokenCounter:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mixkd.runtime.bench.intervals import (
     Floats,
@@ -100,7 +101,7 @@ def _memory(raw: Raw) -> Memory:
 
 def _samples(raw: Raw, plan: Plan) -> Samples:
     return Samples(
-        text=plan.sample.timed,
+        text=plan.sample.first_timed(_total_ms(raw).size),
         total_ns=tuple(ns for block in raw.blocks for ns in block.total_ns),
         tokenize_ns=tuple(ns for block in raw.blocks for ns in block.tokenize_ns),
         cpu_ns=tuple(block.cpu_ns for block in raw.blocks),
@@ -112,8 +113,26 @@ def _difference(raw: Raw, first: Sequence[Raw]) -> float | None:
     twin = next((other for other in first if other.variant.name == raw.variant.name), None)
     if twin is None or twin is raw:
         return None
-    logits, others = _answers(raw), _answers(twin)[raw.judged]
-    return float(np.abs(logits - others).max())
+    logits, others = _shared_answers(raw, twin)
+    return float(np.abs(logits - others).max()) if len(logits) else None
+
+
+def _shared_answers(raw: Raw, other: Raw) -> tuple[Floats, Floats]:
+    """Return the logits of both on the rows that both judged; slow places judge fewer."""
+    assert raw.judged is not None
+    theirs = _answers_on(raw.judged, other)
+    both = ~np.isnan(theirs).any(axis=1)
+    return _answers(raw)[both], theirs[both]
+
+
+def _answers_on(rows: NDArray[np.int64], raw: Raw) -> Floats:
+    """Return the logits on some rows, NaN where they weren't asked."""
+    assert raw.judged is not None
+    answers = _answers(raw)
+    found = np.full((len(rows), answers.shape[1]), np.nan)
+    _, wanted, there = np.intersect1d(rows, raw.judged, assume_unique=True, return_indices=True)
+    found[wanted] = answers[there]
+    return found
 
 
 def _answers(raw: Raw) -> Floats:
@@ -122,10 +141,11 @@ def _answers(raw: Raw) -> Floats:
 
 
 def _quality(raw: Raw, reference: Raw, target: Floats, plan: Plan) -> Quality:
+    assert raw.judged is not None
     return judge(
         _answers(raw),
         target[raw.judged],
-        None if raw is reference else _answers(reference)[raw.judged],
+        None if raw is reference else _answers_on(raw.judged, reference),
         task=plan.task,
         resampling=_resampling(plan),
     )
@@ -135,7 +155,7 @@ def _latency(raw: Raw, plan: Plan) -> Latency:
     sample = plan.sample
     blocks = _total_ms(raw)
     total = blocks.ravel()
-    lengths = np.array([sample.lengths[i] for i in sample.timed])
+    lengths = np.array([sample.lengths[i] for i in sample.first_timed(total.size)])
     cpu_ns = sum(block.cpu_ns for block in raw.blocks)
     return Latency(
         samples=total.size,

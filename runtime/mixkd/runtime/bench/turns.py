@@ -4,11 +4,13 @@ A variant that fails, at loading or later, becomes absent with the reason; the o
 """
 
 import os
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
+from itertools import cycle
 from typing import TypeVar
 
 import numpy as np
@@ -17,6 +19,7 @@ from mixkd.errors import MeasureError
 from mixkd.runtime.bench.apps import run_scenarios
 from mixkd.runtime.bench.caps import smallest_cap
 from mixkd.runtime.bench.cold import ColdStart, measure_cold_start
+from mixkd.runtime.bench.intervals import LEAST_SAMPLES
 from mixkd.runtime.bench.noise import compare_readings
 from mixkd.runtime.bench.plan import Plan
 from mixkd.runtime.bench.processes import WorkerProcess
@@ -30,6 +33,9 @@ from mixkd.runtime.bench.timing import Block
 from mixkd.runtime.encoding import Text
 
 _T = TypeVar("_T")
+
+LEAST_JUDGED = 64
+"""Rows below which an accuracy isn't worth its name, however slow a variant."""
 
 _LOGITS_PER_REQUEST = 250
 
@@ -116,8 +122,11 @@ class _Turns:
         sample, config = self._plan.sample, self._plan.config
         blocks = sample.blocks(config.block)
         self._warm([sample.texts[i] for i in sample.timed])
-        for number, texts in enumerate(blocks):
-            self._progress("timing single texts", number, len(blocks))
+        start = time.monotonic()
+        for number, texts in enumerate(cycle(blocks)):
+            if self._timed_enough(number, time.monotonic() - start):
+                break
+            self._progress("timing single texts", min(number, len(blocks)), len(blocks))
             self._time(number, texts, lambda raw: raw.blocks)
         # Read before longer texts or batches raise the peak.
         self._each(0, lambda worker, raw: raw.memory.update(worker.memory()))
@@ -126,6 +135,16 @@ class _Turns:
                 raw.smallest_cap_bytes = smallest_cap(
                     raw.variant, self._target, self._first, threads=config.threads
                 )
+
+    def _timed_enough(self, blocks: int, seconds: float) -> bool:
+        """Return whether so many blocks in so many seconds will do; every variant has the same number."""
+        config = self._plan.config
+        if config.max_seconds is not None and seconds > config.max_seconds:
+            return blocks * config.block >= LEAST_SAMPLES[0.9] or not self._pairs
+        # The variants share the time: each was busy for its own part of it.
+        return blocks * config.block >= config.samples and all(
+            _busy_seconds(raw) >= config.min_seconds for _, raw in self._pairs
+        )
 
     def _time_lengths(self) -> None:
         sample, size = self._plan.sample, self._plan.config.block
@@ -141,11 +160,17 @@ class _Turns:
         if not self._plan.config.scenarios:
             return
         texts = [self._plan.sample.texts[i] for i in self._plan.sample.timed]
+        total, done = 4 * len(self._pairs), 0
 
         def run(worker: WorkerProcess, raw: Raw) -> None:
-            self._progress(f"scenarios of {raw.variant.name}", 0, 1)
-            mean_ms = float(np.mean([block.total_ns for block in raw.blocks])) / 1e6
-            raw.scenarios = run_scenarios(worker, texts, self._plan.config, mean_ms=mean_ms)
+            def tell(scenario: str) -> None:
+                nonlocal done
+                self._progress(f"{scenario} of {raw.variant.name}", done, total)
+                done += 1
+
+            raw.scenarios = run_scenarios(
+                worker, texts, self._plan.config, mean_ms=_mean_ms(raw), progress=tell
+            )
 
         self._each(0, run)
 
@@ -176,10 +201,15 @@ class _Turns:
                 raise error
 
     def _judged(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        count = len(self._plan.sample.texts)
-        if self._target.evidence is Evidence.EMULATED and count > self._plan.config.emulated_rows:
-            return np.linspace(0, count - 1, self._plan.config.emulated_rows).round().astype(np.int64)
-        return np.arange(count)
+        """Return the positions that are judged: all, or as many evenly spaced ones as there is time for."""
+        config, count = self._plan.config, len(self._plan.sample.texts)
+        most = count
+        if self._target.evidence is Evidence.EMULATED:
+            most = config.emulated_rows
+        elif config.judge_seconds is not None and self._pairs:
+            slowest_ms = max(_mean_ms(raw) for _, raw in self._pairs)
+            most = max(LEAST_JUDGED, round(1000 * config.judge_seconds / slowest_ms))
+        return np.linspace(0, count - 1, min(count, most)).round().astype(np.int64)
 
     def _warm(self, texts: Sequence[Text]) -> None:
         self._each(0, lambda worker, _: worker.warm(texts))
@@ -214,6 +244,14 @@ class _Turns:
     @property
     def _first(self) -> Text:
         return self._plan.sample.texts[self._plan.sample.timed[0]]
+
+
+def _busy_seconds(raw: Raw) -> float:
+    return sum(sum(block.total_ns) for block in raw.blocks) / 1e9
+
+
+def _mean_ms(raw: Raw) -> float:
+    return float(np.mean([block.total_ns for block in raw.blocks])) / 1e6
 
 
 def _curve_blocks(length: int, raw: Raw) -> list[Block]:
