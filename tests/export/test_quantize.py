@@ -7,9 +7,11 @@ import onnx
 import pytest
 
 from mixkd.export.config import Recipe, TableFormat
-from mixkd.export.quantize import quantize, round_columns
+from mixkd.export.graph import Graph, copy_of
+from mixkd.export.quantize import quantize
 from mixkd.export.rewrite import rewrite
 from mixkd.export.sessions import session_of
+from mixkd.export.tables import round_blocks, round_columns
 from tests.export.conftest import VOCAB, traced
 from tests.tiny import ENCODERS
 
@@ -50,6 +52,38 @@ def test_only_large_tables_are_int8() -> None:
     (rows,) = [t for t in quantized.model.graph.initializer if list(t.dims) == [VOCAB, 16]]
     assert rows.data_type == onnx.TensorProto.INT8
     assert quantize(fp32, Recipe.PORTABLE, tables=TableFormat.FP32).tables == ()
+
+
+def test_4_bit_table_is_half_as_large_and_reads_as_its_numbers() -> None:
+    fp32 = _fp32()
+    name = "bert.embeddings.word_embeddings.weight"
+    table = Graph(copy_of(fp32)).constant(name)
+    assert table is not None
+    quantized = quantize(fp32, Recipe.PORTABLE, tables=TableFormat.INT4)
+    assert quantized.tables == (name,)
+    (packed,) = [t for t in quantized.model.graph.initializer if list(t.dims) == [VOCAB, 8]]
+    assert packed.data_type == onnx.TensorProto.UINT8
+    onnx.checker.check_model(quantized.model, full_check=True)
+    (reader,) = [node for node in fp32.graph.node if name in node.input]
+    probe = copy_of(quantized.model)
+    probe.graph.output.append(onnx.ValueInfoProto(name=reader.output[0]))
+    ids = np.arange(5, 45).reshape(2, 20)
+    feed = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": 0 * ids}
+    (found,) = session_of(probe).run([reader.output[0]], feed)
+    integers, scales = round_blocks(table, 16)
+    np.testing.assert_array_equal(found, (integers * scales)[ids])
+
+
+def test_round_blocks_clips_an_outlier_where_that_is_nearer() -> None:
+    block = np.array([[1.0] * 31 + [1.3]], np.float32)
+    integers, scales = round_blocks(block, 32)
+    step = block.max() / 7
+    plain = np.rint(block / step) * step
+    assert np.square(integers * scales - block).sum() < np.square(plain - block).sum()
+    assert np.abs(integers).max() <= 7
+    zeros, scale = round_blocks(np.zeros((2, 8), np.float32), 8)
+    assert not zeros.any()
+    assert np.isfinite(scale).all()
 
 
 @pytest.mark.parametrize(("recipe", "levels"), [(Recipe.PORTABLE, 64), (Recipe.FAST, 127)])

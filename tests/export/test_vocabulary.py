@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from tokenizers import Tokenizer, models
-from transformers import AutoTokenizer, PreTrainedTokenizerFast
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedTokenizerFast
 
 from mixkd.errors import ConfigError
 from mixkd.export import ExportConfig, export_student
@@ -57,10 +58,10 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     (data / "test.tsv").write_text(
         f"text\tlabel\n{INSIDE[0]} {INSIDE[1]}\tlabel-0\n{OUTSIDE[0]} {INSIDE[2]}\tlabel-1\n"
     )
-    for name, vocabulary in (("whole", "full"), ("trimmed", "trim")):
+    for vocabulary in ("full", "trim", "share"):
         config = ExportConfig(int8=False, vocabulary=vocabulary)
-        export_student(student, folder / name, config=config, corpus=open_corpus(data))
-    return folder / "whole", folder / "trimmed"
+        export_student(student, folder / vocabulary, config=config, corpus=open_corpus(data))
+    return folder / "full", folder / "trim"
 
 
 def _pieces(bundle: Path, text: str) -> list[str]:
@@ -101,6 +102,38 @@ def test_loss_on_words_outside_is_reported(bundles: tuple[Path, Path]) -> None:
     assert report["texts"] == 1
     assert report["kept"] < report["size"]
     assert {report["student"], report["bundle"]} <= {0.0, 1.0}
+
+
+def test_shared_rows_leave_every_text_cut_as_before(bundles: tuple[Path, Path]) -> None:
+    whole, trimmed = bundles
+    shared = whole.with_name("share")
+    rows = json.loads((shared / "config.json").read_text())["vocab_size"]
+    assert rows == json.loads((trimmed / "config.json").read_text())["vocab_size"]
+    text = f"{INSIDE[4]} {OUTSIDE[1]} {INSIDE[7]}"
+    old, new = (
+        Tokenizer.from_file(str(bundle / "tokenizer.json")).encode(text) for bundle in (whole, shared)
+    )
+    assert old.offsets == new.offsets
+    assert max(new.ids) < rows
+    inside = f"{INSIDE[4]} {INSIDE[9]}"
+    answers = [Classifier.load(bundle).predict_proba([inside]) for bundle in (whole, shared)]
+    np.testing.assert_array_equal(*answers)
+
+
+def test_shared_row_is_that_of_the_nearest_piece(bundles: tuple[Path, Path]) -> None:
+    # A word outside becomes nearly the double of a word inside: their texts get one answer from then on.
+    folder = bundles[0].parent
+    model = AutoModelForSequenceClassification.from_pretrained(folder / "student")
+    tokenizer = AutoTokenizer.from_pretrained(folder / "student")
+    near, far = tokenizer.convert_tokens_to_ids([INSIDE[6], OUTSIDE[2]])
+    table = model.get_input_embeddings().weight
+    with torch.no_grad():
+        table[far] = 1.1 * table[near]
+    vocabulary = choose_vocabulary(folder / "student" / "tokenizer.json", INSIDE, others=0)
+    shared = vocabulary.share_rows(model)
+    assert shared.neighbours[far] == near
+    assert len(shared.neighbours) == len(OUTSIDE)
+    assert not set(shared.neighbours.values()) & set(tokenizer.all_special_ids)
 
 
 def test_frequent_others_are_the_first_of_the_vocabulary(tmp_path: Path) -> None:

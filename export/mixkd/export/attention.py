@@ -10,9 +10,9 @@ becomes ``MultiHeadAttention(Q, K, V, attention_mask)`` of onnxruntime (domain `
 the scores of one head in the processor's cache. What the mask does is not guessed from its nodes but seen:
 the graph is run with some tokens masked.
 
-Given no mask at all, onnxruntime goes through keys and values in tiles that stay in that cache (the FlashAttention
-scheme), a fifth to a third faster from 64 tokens on. A text that is answered alone has no padding, so each
-attention becomes an ``If``: without a mask where every token counts, with it otherwise.
+Given no mask at all, onnxruntime goes through keys and values in tiles that stay in that cache (as in
+FlashAttention), a fifth to a third faster from 64 tokens on. A text that is answered alone has no padding, so
+each attention becomes an ``If``: without a mask where every token counts, with it otherwise.
 """
 
 from dataclasses import dataclass

@@ -128,6 +128,8 @@ def _trim(student: Student, corpus: Corpus, config: ExportConfig, folder: Path) 
     split = "train" if "train" in corpus.splits else corpus.evaluation_split()
     texts = (row.text if row.text2 is None else (row.text, row.text2) for row in corpus.read(split))
     vocabulary = choose_vocabulary(folder / TOKENIZER_FILE, texts, others=config.other_pieces)
+    if config.shares_rows:
+        vocabulary = vocabulary.share_rows(student.model)
     vocabulary.trim_model(student.model)
     vocabulary.trim_tokenizer(folder)
     return vocabulary

@@ -12,20 +12,12 @@ two when it opens the file.
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 import onnx
-from numpy.typing import NDArray
 
 from .config import Recipe, TableFormat
 from .graph import Graph, attribute, copy_of
-
-_SMALL_TABLE_BYTES = 2**14
-# A smaller table (segments) stays in fp32: there is nothing to save.
-
-_LARGE_TABLE_BYTES = 2**19
-# A smaller one (positions) is int8 in the file and fp32 in memory, a larger one is int8 in both.
+from .tables import is_matrix, quantize_tables, round_columns
 
 _LEVELS = {Recipe.PORTABLE: 64, Recipe.FAST: 127}
 # AVX2 without VNNI adds two products in 16 bits: 255 * 64 * 2 fits, 255 * 127 * 2 does not.
@@ -38,7 +30,7 @@ class Quantized:
     Attributes:
         model: The graph.
         products: Names of the MatMul nodes that are int8 now.
-        tables: Names of the embedding tables that are int8 now.
+        tables: Names of the embedding tables that are integers now.
     """
 
     model: onnx.ModelProto
@@ -63,7 +55,7 @@ def quantize(
     scales: dict[str, tuple[str, str, str]] = {}
     for node in products:
         _quantize_product(graph, node, _LEVELS[recipe], scales)
-    found = _quantize_tables(graph, keep) if tables is TableFormat.INT8 else []
+    found = quantize_tables(graph, tables, keep)
     graph.tidy()
     return Quantized(graph.model, tuple(node.name for node in products), tuple(found))
 
@@ -95,18 +87,7 @@ def _split_linear_layers(graph: Graph) -> None:
 
 def product_nodes(graph: Graph) -> list[onnx.NodeProto]:
     """Return the matrix products with a constant right side, in order."""
-    return [n for n in graph.nodes if n.op_type == "MatMul" and _is_matrix(graph.constant(n.input[1]))]
-
-
-def round_columns(weights: NDArray[np.float32], levels: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Return (K, N) integers within ±levels and (N,) scales whose product is nearest to the weights."""
-    peak = np.abs(weights).max(axis=0)
-    scale = np.where(peak > 0, peak / levels, 1).astype(np.float32)
-    return np.rint(weights / scale).astype(np.int8), scale
-
-
-def _is_matrix(value: NDArray[Any] | None) -> bool:
-    return value is not None and value.ndim == 2 and value.dtype == np.float32
+    return [n for n in graph.nodes if n.op_type == "MatMul" and is_matrix(graph.constant(n.input[1]))]
 
 
 def _quantize_product(
@@ -135,47 +116,3 @@ def _quantize_activation(graph: Graph, source: str) -> tuple[str, str, str]:
         onnx.helper.make_node("DynamicQuantizeLinear", [source], [values, scale, zero], name=values)
     )
     return values, scale, zero
-
-
-def _quantize_tables(graph: Graph, keep: Collection[str]) -> list[str]:
-    # Rows are tokens or positions: a scale per row follows each one's own size.
-    done = []
-    for name in [tensor.name for tensor in graph.model.graph.initializer]:
-        table, readers = graph.constant(name), graph.readers[name]
-        looked_up = all(node.op_type in {"Gather", "Slice"} and index == 0 for node, index in readers)
-        if not readers or not looked_up or not _is_matrix(table) or name in keep:
-            continue
-        assert table is not None, "_is_matrix refuses None"
-        if table.nbytes < _SMALL_TABLE_BYTES:
-            continue
-        integers, row_scale = round_columns(table.T, 127)
-        rows = graph.add_constant(integers.T, f"{name}_int8")
-        scales = graph.add_constant(row_scale[:, None], f"{name}_scale")
-        if table.nbytes < _LARGE_TABLE_BYTES:
-            graph.replace(name, _decoded(graph, rows, scales, name))
-        else:
-            for node, _ in list(readers):
-                _decode_after_reading(graph, node, rows, scales)
-        done.append(name)
-    return done
-
-
-def _decode_after_reading(graph: Graph, node: onnx.NodeProto, rows: str, scales: str) -> None:
-    # Read integers and scales as the table was read, then multiply: the reader's output keeps its name.
-    parts = []
-    for part in (rows, scales):
-        reader = copy_of(node)
-        reader.input[0] = part
-        reader.name = reader.output[0] = graph.fresh_name(f"{node.name}/{part.rsplit('_', 1)[1]}")
-        graph.nodes.append(reader)
-        parts.append(reader.output[0])
-    real = graph.add_node("Cast", [parts[0]], f"{node.name}/float", to=onnx.TensorProto.FLOAT)
-    node.op_type = "Mul"
-    node.input[:] = [real, parts[1]]
-    del node.attribute[:]
-
-
-def _decoded(graph: Graph, rows: str, scales: str, name: str) -> str:
-    # Constants only: onnxruntime computes them when it opens the file, so that small tables cost no time.
-    real = graph.add_node("Cast", [rows], f"{name}/float", to=onnx.TensorProto.FLOAT)
-    return graph.add_node("Mul", [real, scales], f"{name}/decoded")
