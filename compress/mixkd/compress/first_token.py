@@ -21,10 +21,13 @@ from typing import Any
 
 import torch.nn.functional as F  # noqa: N812 - the name everybody knows
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, __version__
 
 _FIRST_TOKEN_HEADS = {"bert", "roberta", "xlm-roberta", "electra", "camembert"}
 """Model types with BERT's layer, whose classification head reads the first position."""
+
+_IN_A_TUPLE = __version__.startswith("4.")
+"""Whether a layer's forward wraps its output, as it did before transformers 5."""
 
 
 @contextmanager
@@ -40,8 +43,9 @@ def first_token_only(model: PreTrainedModel) -> Iterator[None]:
 
     def forward(
         hidden_states: Tensor, attention_mask: Tensor | None = None, *_: Any, **__: Any
-    ) -> tuple[Tensor]:
-        return (_first_position(layer, hidden_states, attention_mask),)
+    ) -> Tensor | tuple[Tensor]:
+        output = _first_position(layer, hidden_states, attention_mask)
+        return (output,) if _IN_A_TUPLE else output
 
     layer.forward = forward
     try:

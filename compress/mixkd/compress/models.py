@@ -125,12 +125,15 @@ def accepted(model: PreTrainedModel, batch: dict[str, Tensor]) -> dict[str, Tens
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
     """Keep transformers' notices about what is done on purpose off the screen."""
-    verbosity = logging.get_verbosity()
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
+    logging.disable_progress_bar()  # transformers 5 shows one even for reading a file
     try:
         yield
     finally:
         logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
 
 
 def first_line(error: Exception) -> str:

@@ -220,7 +220,8 @@ def _save(
     folder: Path,
     took_s: float,
 ) -> None:
-    job.model.save_pretrained(folder)
+    with quiet_transformers():
+        job.model.save_pretrained(folder)
     # How it was last asked to pad and truncate is no part of a tokenizer.
     job.tokenizer.backend_tokenizer.no_truncation()
     job.tokenizer.backend_tokenizer.no_padding()
