@@ -1,0 +1,42 @@
+"""A real student, 1,000 real texts, and Python's labels for them: what every example has to match."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from mixkd.export import export_student
+from mixkd.export.config import ExportConfig
+from mixkd.runtime import Classifier
+from mixkd.texts import open_corpus
+from tests.examples.student import write_clinc150_student
+
+TEXTS = 1000
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Texts, and the label that Python gives to each."""
+
+    texts: list[str]
+    labels: list[str]
+
+
+@pytest.fixture(scope="session")
+def student_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("student")
+    write_clinc150_student(folder / "student")
+    config = ExportConfig()
+    export_student(folder / "student", folder / "bundle", config=config, corpus=None)
+    return folder / "bundle"
+
+
+@pytest.fixture(scope="session")
+def answers(student_bundle: Path) -> Answers:
+    rows = list(open_corpus("clinc150").read("test"))
+    rows = rows[:: len(rows) // TEXTS][:TEXTS]
+    texts = [row.text for row in rows]
+    labels = [answer.label for answer in Classifier.load(student_bundle, threads=1).predict(texts)]
+    # A student that had learned nothing could agree by always saying the same.
+    assert sum(row.label == label for row, label in zip(rows, labels, strict=True)) > TEXTS / 2
+    return Answers(texts, labels)
