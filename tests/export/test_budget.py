@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from transformers import PreTrainedModel
 from typer.testing import CliRunner
@@ -10,6 +11,12 @@ from typer.testing import CliRunner
 from mixkd.cli import app
 from mixkd.errors import BudgetError
 from mixkd.export import ExportConfig, export_student
+from mixkd.export.convert import convert
+from mixkd.export.rewrite import rewrite
+from mixkd.export.speed import measure_latencies_ms
+from mixkd.export.verify import Judge, read_examples
+from mixkd.runtime import open_bundle
+from mixkd.runtime.bundle import Task
 from mixkd.texts import Corpus, open_corpus
 from tests.tiny import tiny_classifier, tiny_texts, write_answers, write_student
 
@@ -77,6 +84,51 @@ def test_nothing_within_the_budget_is_exit_code_3_and_no_bundle(tmp_path: Path) 
     assert result.exception.exit_code == 3
     assert "candidates lost" in str(result.exception)
     assert {path.name for path in tmp_path.iterdir()} == {"student", "data"}
+
+
+def test_auto_keeps_the_fastest_within_the_budget(
+    student: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mixkd.export.budget.measure_latencies_ms", lambda models, judge: [3.0, 1.0, 2.0])
+    arguments = ["export", student, "--output", tmp_path / "b", "--data", data, "--recipe", "auto"]
+    printed = CliRunner().invoke(app, [str(argument) for argument in [*arguments, "--max-drop", 5]])
+    assert printed.exit_code == 0, printed.output
+    trials = json.loads((tmp_path / "b" / "export.json").read_text())["trials"]
+    assert [(trial["recipe"], trial["latency_ms"]) for trial in trials] == [
+        ("portable", 3.0),
+        ("fast", 1.0),
+        ("static", 2.0),
+    ]
+    within = [trial for trial in trials if trial["drop_points"] <= 5]
+    fastest = min(within, key=lambda trial: trial["latency_ms"])["recipe"]
+    assert open_bundle(tmp_path / "b").manifest.recipe == fastest
+    assert all(f"  {trial['recipe']:9} {trial['score']:.2%}" in printed.stdout for trial in trials)
+
+
+def test_auto_climbs_where_no_plain_recipe_is_within(
+    fragile: tuple[Path, Corpus], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mixkd.export.budget.measure_latencies_ms", lambda models, judge: [1.0, 2.0])
+    student, corpus = fragile
+    config = ExportConfig(recipe="portable,fast", max_drop=1.5)
+    result = export_student(student, tmp_path / "bundle", config=config, corpus=corpus)
+    assert [trial.latency_ms for trial in result.trials[:2]] == [1.0, 2.0]
+    assert min(trial.drop_points for trial in result.trials[:2]) > 1.5 >= result.trials[-1].drop_points
+    assert result.trials[-1].kept
+
+
+def test_latencies_tell_a_large_graph_from_a_small_one(data: Path) -> None:
+    small, large = (
+        rewrite(convert(tiny_classifier("bert", **sizes)), max_length=46)[0]
+        for sizes in ({}, {"hidden_size": 192, "intermediate_size": 768, "num_hidden_layers": 4})
+    )
+    student = write_student(data.with_name("timed"), tiny_classifier("bert"))
+    corpus = open_corpus(data)
+    labels = [f"label-{i}" for i in range(5)]
+    examples = read_examples(corpus, "test", labels, Task.SINGLE_LABEL)
+    judge = Judge(examples, np.zeros((60, 5), np.float32), tokenizer=student, max_length=46)
+    first, second = measure_latencies_ms([large, small], judge)
+    assert first > 2 * second > 0
 
 
 def test_flipped_texts_stand_in_the_details_and_in_the_card(

@@ -3,10 +3,14 @@
 The climb, cheapest answer first: the preferred recipe; the same with its most sensitive parts (products and
 tables) back in fp32, as many as it takes up to half of them; the other recipes, each in the same two steps.
 Which parts are sensitive is measured: each is quantized alone, and what that does to the answers decides.
+
+Where several recipes are asked for, all of them are measured first, and the fastest one within the budget is
+taken; only if there is none, the climb begins.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,7 +21,8 @@ from mixkd.runtime.bench.quality import divergence
 from mixkd.runtime.bundle import Task
 
 from .config import ExportConfig, Recipe, TableFormat
-from .quantize import Quantized, quantize
+from .quantize import Quantized, Ranges, quantize
+from .speed import measure_latencies_ms
 from .verify import Judge, Logits
 
 SENSITIVITY_ROWS = 200
@@ -33,6 +38,7 @@ class Trial:
         score: The headline metric, a fraction of one.
         drop_points: What it loses against the PyTorch student, in points.
         agreement: Share of texts answered as the PyTorch student answers them.
+        latency_ms: Time of one text, one thread; None where speed didn't decide.
     """
 
     recipe: Recipe
@@ -40,6 +46,7 @@ class Trial:
     score: float
     drop_points: float
     agreement: float
+    latency_ms: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the trial as JSON values."""
@@ -56,65 +63,127 @@ class Choice:
     trials: tuple[Trial, ...]
 
 
+class Quantizer:
+    """One graph, to be quantized in many ways."""
+
+    def __init__(
+        self, fp32: onnx.ModelProto, tables: TableFormat, calibrate: Callable[[], Ranges] | None
+    ) -> None:
+        """Keep the graph.
+
+        Args:
+            fp32: The rewritten graph.
+            tables: The format of the embedding tables.
+            calibrate: Measures the ranges of the activations, when they are first needed; None without text.
+        """
+        self._fp32, self._tables, self._calibrate = fp32, tables, calibrate
+
+    def quantize(self, recipe: Recipe, keep: Collection[str] = ()) -> Quantized:
+        """Return the graph quantized by a recipe, but for the products and tables to keep."""
+        ranges = self._ranges if recipe is Recipe.STATIC else None
+        return quantize(self._fp32, recipe, tables=self._tables, keep=keep, ranges=ranges)
+
+    @cached_property
+    def _ranges(self) -> Ranges:
+        assert self._calibrate is not None, "the config refuses static without text"
+        return self._calibrate()
+
+
 def choose(
-    fp32: onnx.ModelProto, config: ExportConfig, judge: Judge, *, progress: Callable[[str], None]
+    quantizer: Quantizer, config: ExportConfig, judge: Judge, *, progress: Callable[[str], None]
 ) -> Choice:
-    """Return the first candidate within `config.max_drop`.
+    """Return the first candidate within the budget, or the fastest of several recipes within it.
 
     Args:
-        fp32: The rewritten graph.
-        config: The preferred recipe, the tables' format, the budget in points.
+        quantizer: The graph.
+        config: The recipes, the budget in points.
         judge: The texts to choose on.
         progress: Told what is measured.
 
     Raises:
         BudgetError: If no candidate stays within the budget; the message is the account.
     """
-    assert config.max_drop is not None, "choose is for a budget"
+    budget = config.budget
+    assert budget is not None, "choose is for a budget"
     trials: list[Trial] = []
-    for recipe, kept in _climb(fp32, config, judge, progress):
-        quantized = quantize(fp32, recipe, tables=config.embeddings, keep=kept)
-        logits = judge.answer(quantized.model, batch_tokens=1)
-        score = judge.score(logits)
-        trials.append(
-            Trial(
-                recipe=recipe,
-                kept=kept,
-                score=score,
-                drop_points=100 * (judge.student_score - score),
-                agreement=judge.agreement(logits),
-            )
-        )
-        progress(f"measured {_name(trials[-1])}: {trials[-1].drop_points:+.2f} points lost")
-        if trials[-1].drop_points <= config.max_drop:
+    found = _fastest(quantizer, config.recipes, budget, judge, trials, progress)
+    if found is not None:
+        return found
+    for recipe, kept in _climb(quantizer, config, judge, progress):
+        if any((trial.recipe, trial.kept) == (recipe, kept) for trial in trials):
+            continue
+        quantized, trial = _try(quantizer, recipe, kept, judge, progress)
+        trials.append(trial)
+        if trial.drop_points <= budget:
             return Choice(quantized, recipe, kept, tuple(trials))
     best = min(trials, key=lambda trial: trial.drop_points)
     raise BudgetError(
-        f"no int8 of this student stays within {config.max_drop:g} points of its "
+        f"no int8 of this student stays within {budget:g} points of its "
         f"{judge.student_score:.2%} on {judge.examples.split}: {len(trials)} candidates lost "
         f"{best.drop_points:.2f} points or more (the best: {_name(best)}); "
         "raise --max-drop, or export with --no-int8"
     )
 
 
+def _fastest(
+    quantizer: Quantizer,
+    recipes: tuple[Recipe, ...],
+    budget: float,
+    judge: Judge,
+    trials: list[Trial],
+    progress: Callable[[str], None],
+) -> Choice | None:
+    # All trials are recorded, with their times; None where one recipe alone was asked for, or none is within.
+    if len(recipes) < 2:
+        return None
+    made = [_try(quantizer, recipe, (), judge, progress) for recipe in recipes]
+    progress("timing them in turns")
+    times = measure_latencies_ms([quantized.model for quantized, _ in made], judge)
+    trials += [replace(trial, latency_ms=time) for (_, trial), time in zip(made, times, strict=True)]
+    within = [i for i, trial in enumerate(trials) if trial.drop_points <= budget]
+    if not within:
+        return None
+    best = min(within, key=times.__getitem__)
+    return Choice(made[best][0], recipes[best], (), tuple(trials))
+
+
+def _try(
+    quantizer: Quantizer,
+    recipe: Recipe,
+    kept: tuple[str, ...],
+    judge: Judge,
+    progress: Callable[[str], None],
+) -> tuple[Quantized, Trial]:
+    quantized = quantizer.quantize(recipe, kept)
+    logits = judge.answer(quantized.model, batch_tokens=1)
+    score = judge.score(logits)
+    trial = Trial(
+        recipe=recipe,
+        kept=kept,
+        score=score,
+        drop_points=100 * (judge.student_score - score),
+        agreement=judge.agreement(logits),
+    )
+    progress(f"measured {_name(trial)}: {trial.drop_points:+.2f} points lost")
+    return quantized, trial
+
+
 def _climb(
-    fp32: onnx.ModelProto, config: ExportConfig, judge: Judge, progress: Callable[[str], None]
+    quantizer: Quantizer, config: ExportConfig, judge: Judge, progress: Callable[[str], None]
 ) -> Iterator[tuple[Recipe, tuple[str, ...]]]:
-    for recipe in (config.recipe, *(r for r in Recipe if r is not config.recipe)):
+    for recipe in dict.fromkeys((*config.recipes, *Recipe)):
         yield recipe, ()
         progress(f"measuring what the recipe {recipe} hurts most")
-        ranked = rank_sensitive(fp32, recipe, config.embeddings, judge, seed=config.seed)
+        ranked = rank_sensitive(quantizer, recipe, judge, seed=config.seed)
         count = 1
         while count <= len(ranked) // 2:
             yield recipe, tuple(ranked[:count])
             count *= 2
 
 
-def rank_sensitive(
-    fp32: onnx.ModelProto, recipe: Recipe, tables: TableFormat, judge: Judge, *, seed: int
-) -> list[str]:
+def rank_sensitive(quantizer: Quantizer, recipe: Recipe, judge: Judge, *, seed: int) -> list[str]:
     """Return the products and tables, the one whose quantization alone changes the answers most first."""
-    whole = quantize(fp32, recipe, tables=tables)
+    whole = quantizer.quantize(recipe)
     names = whole.products + whole.tables
     rng = np.random.default_rng(seed)
     count = len(judge.examples.texts)
@@ -123,7 +192,7 @@ def rank_sensitive(
     damage = {}
     for name in names:
         others = [other for other in names if other != name]
-        alone = quantize(fp32, recipe, tables=tables, keep=others)
+        alone = quantizer.quantize(recipe, others)
         damage[name] = _damage(judge.answer(alone.model, batch_tokens=1, rows=rows), reference, judge)
     return sorted(names, key=lambda name: -damage[name])
 

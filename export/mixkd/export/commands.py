@@ -49,7 +49,14 @@ def export(
 
 def _report(result: "ExportResult") -> None:
     sizes, quality = result.sizes, result.quality
-    typer.echo(f"{result.bundle.folder}")
+    for trial in result.trials:
+        kept = f", {len(trial.kept)} parts in fp32" if trial.kept else ""
+        time = f"{trial.latency_ms:8.2f} ms" if trial.latency_ms is not None else ""
+        typer.echo(
+            f"  {trial.recipe:9} {trial.score:.2%} ({-trial.drop_points:+.2f}), "
+            f"{trial.agreement:.2%} of the labels unchanged{time}{kept}"
+        )
+    typer.echo(f"{result.bundle.folder} ({result.bundle.manifest.recipe})")
     typer.echo(
         f"  size      {result.file_bytes / 1e6:.2f} MB "
         f"(embeddings {sizes.embeddings_bytes / 1e6:.2f}, encoder {sizes.encoder_bytes / 1e6:.2f}, "

@@ -16,6 +16,14 @@ class Recipe(StrEnum):
     FAST = "fast"
     """Weights of 8 bits per channel: finer, but sums saturate on AVX2 without VNNI."""
 
+    STATIC = "static"
+    """As portable, but the range of each activation is fixed beforehand, from texts (QDQ, min-max)."""
+
+
+AUTO = "auto"
+DEFAULT_DROP = 0.5
+"""The budget in points where several recipes compete and none was given."""
+
 
 class TableFormat(StrEnum):
     """How the embedding tables are stored."""
@@ -34,7 +42,11 @@ class ExportConfig:
     """Every choice of an export; the defaults are what `mkd export --int8` does."""
 
     int8: bool = option(True, "Quantize to int8; --no-int8 writes a plain fp32 bundle.")
-    recipe: Recipe = option(Recipe.PORTABLE, "The preferred way to quantize.")
+    recipe: str = option(
+        "portable",
+        "The preferred way to quantize: portable, fast or static. Several with commas between, or auto for "
+        "all: each is measured, the fastest within the budget is kept.",
+    )
     embeddings: TableFormat = option(TableFormat.INT8, "The format of the embedding tables.")
     vocabulary: str = option(
         "full",
@@ -55,10 +67,36 @@ class ExportConfig:
         kind, _, count = self.vocabulary.partition(":")
         if kind not in {"full", "trim", "share"} or (count and (kind == "full" or not count.isdecimal())):
             raise ConfigError(f"vocabulary is {self.vocabulary!r}: give full, trim[:N] or share[:N]")
+        if unknown := set(self.recipe.split(",")) - {AUTO, *Recipe}:
+            raise ConfigError(
+                f"recipe is {min(unknown)!r}: give one of {', '.join(Recipe)}, several with commas, or {AUTO}"
+            )
         if self.max_drop is not None and not 0 <= self.max_drop <= 100:
             raise ConfigError(f"max_drop is {self.max_drop}: give points between 0 and 100")
         if self.max_drop is not None and not self.int8:
             raise ConfigError("max_drop bounds what int8 loses: give --int8 with it, or neither")
+
+    @property
+    def recipes(self) -> tuple[Recipe, ...]:
+        """The recipes that are asked for, the preferred one first."""
+        words = dict.fromkeys(self.recipe.split(","))
+        return tuple(Recipe) if AUTO in words else tuple(Recipe(word) for word in words)
+
+    @property
+    def budget(self) -> float | None:
+        """The points that int8 may lose; None where nothing was asked for that needs a budget."""
+        return DEFAULT_DROP if self.max_drop is None and len(self.recipes) > 1 else self.max_drop
+
+    @property
+    def needs_text(self) -> str | None:
+        """What can't be done without data, None where nothing is."""
+        wanted = {
+            "max_drop": self.max_drop is not None,
+            "a smaller vocabulary": self.other_pieces is not None,
+            "a choice of recipes": self.int8 and len(self.recipes) > 1,
+            "the recipe static": self.int8 and Recipe.STATIC in self.recipes,
+        }
+        return next((what for what, asked in wanted.items() if asked), None)
 
     @property
     def other_pieces(self) -> int | None:

@@ -1,6 +1,7 @@
 """The stage itself: a student folder becomes a bundle."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import onnx
@@ -11,14 +12,15 @@ from mixkd.runtime.bundle import TOKENIZER_FILE, Bundle, open_bundle, seal_bundl
 from mixkd.texts import Corpus
 
 from .account import Account
-from .budget import Choice, choose
+from .budget import Choice, Quantizer, Trial, choose
 from .card import write_card
 from .config import ExportConfig
 from .convert import convert
 from .files import make_manifest, write_details, write_graphs, write_tokenizer
 from .flips import Comparison, compare
 from .judging import Judges, Progress
-from .quantize import quantize
+from .quantize import Ranges
+from .ranges import measure_ranges
 from .rewrite import rewrite
 from .sizes import Sizes, measure_sizes
 from .student import Student, open_student
@@ -27,6 +29,9 @@ from .vocabulary import TrimReport, Vocabulary, choose_vocabulary, measure_trim
 
 NOTICEABLE_DROP = 0.5
 """Points lost to int8 from which on the user is told without having set a budget."""
+
+CALIBRATION_TEXTS = 300
+"""Training texts that the ranges of `static` are measured on, at least, where there are as many."""
 
 _FP32_BATCH_TOKENS = 2048
 
@@ -40,6 +45,7 @@ class ExportResult:
         sizes: Weights of the graph that answers, by part.
         file_bytes: Size of that graph's file.
         quality: Measured on the data; None without data.
+        trials: The int8 candidates that were measured, the last or fastest of which was taken.
         notes: Warnings.
     """
 
@@ -47,6 +53,7 @@ class ExportResult:
     sizes: Sizes
     file_bytes: int
     quality: Quality | None
+    trials: tuple[Trial, ...]
     notes: tuple[str, ...]
 
 
@@ -80,8 +87,8 @@ def export_student(
         OutputError: If the output can't be written.
         BudgetError: If no int8 candidate stays within `config.max_drop`; nothing is written then.
     """
-    if corpus is None and (config.max_drop is not None or config.other_pieces is not None):
-        raise ConfigError("max_drop and a trimmed vocabulary need text: give some with --data")
+    if corpus is None and config.needs_text:
+        raise ConfigError(f"{config.needs_text} needs text: give some with --data")
     check_output(output, overwrite=overwrite)
     opened = open_student(student, max_length=config.max_length)
     with fresh_folder(output, overwrite=overwrite) as folder:
@@ -92,7 +99,9 @@ def export_student(
         judge = judges.to_report()
         progress("converting to ONNX")
         fp32, rewrites = rewrite(convert(opened.model), max_length=opened.max_length)
-        choice = _quantized(fp32, config, judges, progress) if config.int8 else None
+        calibrate = partial(_calibrate, fp32, opened, corpus, folder) if corpus else None
+        quantizer = Quantizer(fp32, config.embeddings, calibrate)
+        choice = _quantized(quantizer, config, judges, progress) if config.int8 else None
         progress("measuring the graphs")
         measured = _measure(judge, opened, fp32, choice, vocabulary) if judge else _Measured()
         account = Account(
@@ -118,6 +127,7 @@ def export_student(
         sizes=account.sizes,
         file_bytes=bundle.model_path.stat().st_size,
         quality=account.quality,
+        trials=choice.trials if choice else (),
         notes=account.notes,
     )
 
@@ -135,12 +145,23 @@ def _trim(student: Student, corpus: Corpus, config: ExportConfig, folder: Path) 
     return vocabulary
 
 
-def _quantized(fp32: onnx.ModelProto, config: ExportConfig, judges: Judges, progress: Progress) -> Choice:
+def _calibrate(fp32: onnx.ModelProto, student: Student, corpus: Corpus, folder: Path) -> Ranges:
+    split = "train" if "train" in corpus.splits else corpus.evaluation_split()
+    rows = list(corpus.read(split))
+    texts = [
+        row.text if row.text2 is None else (row.text, row.text2)
+        for row in rows[:: max(1, len(rows) // CALIBRATION_TEXTS)]
+    ]
+    return measure_ranges(fp32, texts, tokenizer=folder, max_length=student.max_length)
+
+
+def _quantized(quantizer: Quantizer, config: ExportConfig, judges: Judges, progress: Progress) -> Choice:
     progress("quantizing to int8")
-    judge = judges.to_choose() if config.max_drop is not None else None
+    judge = judges.to_choose() if config.budget is not None else None
     if judge is not None:
-        return choose(fp32, config, judge, progress=progress)
-    return Choice(quantize(fp32, config.recipe, tables=config.embeddings), config.recipe, (), ())
+        return choose(quantizer, config, judge, progress=progress)
+    (recipe,) = config.recipes
+    return Choice(quantizer.quantize(recipe), recipe, (), ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

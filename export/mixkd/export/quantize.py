@@ -8,19 +8,31 @@ Weights are symmetric, with one scale per output channel; activations get one sc
 and shared by all products that read the same tensor. Products of two activations and the classifier's last
 layer stay in fp32: they cost next to nothing and lose the most. onnxruntime fuses the nodes above into one or
 two when it opens the file.
+
+The recipe `static` knows the activations' ranges beforehand and says so in the form that every engine reads::
+
+    x ─ QuantizeLinear ─ DequantizeLinear ─ MatMul(DequantizeLinear(W8)) ─ y
+
+There the linear layers after the pooling stay in fp32: onnxruntime wouldn't see int8 products in their nodes.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
+import numpy as np
 import onnx
 
 from .config import Recipe, TableFormat
 from .graph import Graph, attribute, copy_of
 from .tables import is_matrix, quantize_tables, round_columns
 
-_LEVELS = {Recipe.PORTABLE: 64, Recipe.FAST: 127}
+_LEVELS = {Recipe.PORTABLE: 64, Recipe.FAST: 127, Recipe.STATIC: 64}
 # AVX2 without VNNI adds two products in 16 bits: 255 * 64 * 2 fits, 255 * 127 * 2 does not.
+
+
+Ranges: TypeAlias = Mapping[str, tuple[float, float]]
+"""Per tensor, the least and the largest number that was seen in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +51,12 @@ class Quantized:
 
 
 def quantize(
-    model: onnx.ModelProto, recipe: Recipe, *, tables: TableFormat, keep: Collection[str] = ()
+    model: onnx.ModelProto,
+    recipe: Recipe,
+    *,
+    tables: TableFormat,
+    keep: Collection[str] = (),
+    ranges: Ranges | None = None,
 ) -> Quantized:
     """Return an int8 twin of a graph.
 
@@ -48,13 +65,20 @@ def quantize(
         recipe: How the matrix products are quantized.
         tables: The format of the embedding tables.
         keep: Names of products and tables that stay in fp32.
+        ranges: The least and the largest number that each product reads, for the recipe `static`.
     """
     graph = Graph(copy_of(model))
-    _split_linear_layers(graph)
+    if recipe is not Recipe.STATIC:
+        _split_linear_layers(graph)
     products = [node for node in product_nodes(graph) if node.name not in keep]
     scales: dict[str, tuple[str, str, str]] = {}
+    decoded: dict[str, str] = {}
     for node in products:
-        _quantize_product(graph, node, _LEVELS[recipe], scales)
+        if recipe is Recipe.STATIC:
+            assert ranges is not None, "static needs the ranges of the activations"
+            _fix_product(graph, node, _LEVELS[recipe], ranges, decoded)
+        else:
+            _quantize_product(graph, node, _LEVELS[recipe], scales)
     found = quantize_tables(graph, tables, keep)
     graph.tidy()
     return Quantized(graph.model, tuple(node.name for node in products), tuple(found))
@@ -116,3 +140,28 @@ def _quantize_activation(graph: Graph, source: str) -> tuple[str, str, str]:
         onnx.helper.make_node("DynamicQuantizeLinear", [source], [values, scale, zero], name=values)
     )
     return values, scale, zero
+
+
+def _fix_product(
+    graph: Graph, node: onnx.NodeProto, levels: int, ranges: Ranges, decoded: dict[str, str]
+) -> None:
+    source, weights = node.input[0], graph.constant(node.input[1])
+    assert weights is not None, "product_nodes returns constant right sides only"
+    if source not in decoded:
+        decoded[source] = _fix_activation(graph, source, *ranges[source])
+    integers, column_scale = round_columns(weights, levels)
+    weight = graph.add_constant(integers, f"{node.name}/weight_int8")
+    scale = graph.add_constant(column_scale, f"{node.name}/weight_scale")
+    zero = graph.add_constant(np.zeros(len(column_scale), np.int8), f"{node.name}/weight_zero")
+    right = graph.add_node("DequantizeLinear", [weight, scale, zero], f"{node.name}/weight", axis=1)
+    node.input[:] = [decoded[source], right]
+
+
+def _fix_activation(graph: Graph, source: str, least: float, largest: float) -> str:
+    # 0 must be one of the 256 numbers: the range is widened to hold it.
+    least, largest = min(least, 0.0), max(largest, 0.0)
+    step = (largest - least) / 255 or 1.0
+    scale = graph.add_constant(np.array(step, np.float32), f"{source}/scale")
+    zero = graph.add_constant(np.array(round(-least / step), np.uint8), f"{source}/zero")
+    values = graph.add_node("QuantizeLinear", [source, scale, zero], f"{source}/uint8")
+    return graph.add_node("DequantizeLinear", [values, scale, zero], f"{source}/decoded")

@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 
-def session_of(model: onnx.ModelProto, *, threads: int | None = None) -> "InferenceSession":
+def session_of(
+    model: onnx.ModelProto, *, threads: int | None = None, arena: bool = False
+) -> "InferenceSession":
     """Open a session of a graph, made as the runtime makes its own."""
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / "model.onnx"
         onnx.save(model, file)
-        return make_session(file, threads=threads)
+        return make_session(file, threads=threads, arena=arena)

@@ -102,6 +102,12 @@ class Judge:
         encoder = Encoder.from_folder(self._tokenizer, max_length=self._max_length, inputs=inputs)
         return Predictor(session, encoder).logits(texts, max_batch_tokens=batch_tokens)
 
+    def feeds(self, inputs: Sequence[str], count: int) -> list[dict[str, NDArray[np.int64]]]:
+        """Return what a graph with these inputs takes for some texts, evenly spread, each alone."""
+        encoder = Encoder.from_folder(self._tokenizer, max_length=self._max_length, inputs=inputs)
+        step = max(1, len(self.examples.texts) // count)
+        return [encoder.feed([tokens]) for tokens in encoder.encode(self.examples.texts[::step][:count])]
+
     def score(self, logits: Logits, *, rows: Sequence[int] | None = None) -> float:
         """Return the task's headline metric on the labelled rows, or on some rows, a fraction of one."""
         task, chosen = self.examples.task, slice(None) if rows is None else list(rows)

@@ -101,7 +101,7 @@ class VariantMaker:
 
         choice = ExportConfig()
         file = self._scratch / f"{Kind.TEACHER_INT8}.onnx"
-        onnx.save(quantize(onnx.load(fp32), choice.recipe, tables=choice.embeddings).model, file)
+        onnx.save(quantize(onnx.load(fp32), choice.recipes[0], tables=choice.embeddings).model, file)
         return OnnxVariant(
             name=Kind.TEACHER_INT8,
             model=file,
