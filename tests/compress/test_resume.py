@@ -1,14 +1,14 @@
 """A training that is killed at any moment, and resumed, ends with the weights of one that wasn't."""
 
-import os
+import multiprocessing
 import random
-import signal
-import subprocess
-import sys
 import time
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
+import torch
 
 from mixkd.compress.config import DistillConfig
 from mixkd.compress.distill import distill
@@ -18,59 +18,75 @@ from mixkd.texts import open_corpus
 
 pytestmark = pytest.mark.slow
 
-KILLS = 3
-_CODE = "from mixkd.cli import main; main()"
-
-
+KILLS = 21
 EPOCH_STEPS = 15
+
+# A server that has torch loaded already: a run that is killed in its first tenth of a second costs no more.
+_server = multiprocessing.get_context("forkserver")
+_server.set_forkserver_preload(["mixkd.compress.distill"])
+
+
+def run(teacher: Path, data: Path, output: Path, resume: bool, options: dict[str, int]) -> None:
+    torch.set_num_threads(1)  # bit-equal sums whatever machine runs the tests
+    config = DistillConfig(batch_size=4, max_length=32, student_layers=2, dropout=0.1, **options)  # type: ignore[arg-type]  # all of them whole numbers
+    distill(str(teacher), open_corpus(data), output, config=config, resume=resume)
 
 
 def start(
-    teacher: Path, data: Path, output: Path, *, resume: bool = False, save_steps: int = 7
-) -> subprocess.Popen[bytes]:
-    words = [
-        *("distill", "--teacher", str(teacher), "--data", str(data), "--output", str(output)),
-        *("--epochs", "12", "--batch-size", "4", "--max-length", "32", "--student-layers", "2"),
-        *("--dropout", "0.1", "--save-steps", str(save_steps)),
-        *(["--resume"] if resume else []),
-    ]
-    return subprocess.Popen(
-        [sys.executable, "-c", _CODE, *words],
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
+    teacher: Path, data: Path, output: Path, *, resume: bool = False, epochs: int = 12, save_steps: int = 7
+) -> BaseProcess:
+    options = {"epochs": epochs, "save_steps": save_steps}
+    process = _server.Process(target=run, args=(teacher, data, output, resume, options))
+    process.start()
+    return process
 
 
-def finish(process: subprocess.Popen[bytes]) -> None:
-    _, errors = process.communicate()
-    assert process.returncode == 0, errors.decode()[-3000:]
+def finish(process: BaseProcess) -> None:
+    process.join()
+    assert process.exitcode == 0
+
+
+def kill(process: BaseProcess) -> None:
+    process.kill()
+    process.join()
+
+
+def checkpoints(output: Path, mark: str = "") -> set[Path]:
+    return set(output.with_name(f"{output.name}.partial").glob(f"checkpoints/checkpoint-*/{mark}"))
 
 
 def has_checkpoint(output: Path) -> bool:
-    return any(output.with_name("out.partial").glob(f"checkpoints/checkpoint-*/{COMPLETE}"))
+    return bool(checkpoints(output, COMPLETE))
 
 
-def test_killed_and_resumed_training_ends_with_the_same_weights(
+def wait_until(condition: Callable[[], bool], process: BaseProcess) -> None:
+    while process.is_alive() and not condition():
+        time.sleep(0.0005)
+
+
+def test_training_killed_at_any_moment_ends_with_the_same_weights(
     teacher: Path, data: Path, tmp_path: Path
 ) -> None:
     whole, output = tmp_path / "whole" / "out", tmp_path / "killed" / "out"
-    finish(start(teacher, data, whole))
+    finish(start(teacher, data, whole, epochs=30))
     rng = random.Random(0)
-    resume = False
-    for _ in range(KILLS):
-        process = start(teacher, data, output, resume=resume)
-        while not has_checkpoint(output) and process.poll() is None:
-            time.sleep(0.01)  # until there is something to go on from
-        time.sleep(rng.uniform(0, 1.0) if not resume else rng.uniform(6.0, 9.0))
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        if output.exists():
-            break  # it was done before the kill
-        assert has_checkpoint(output)
-        resume = True
-    if not output.exists():
-        finish(start(teacher, data, output, resume=True))
+    torn = 0
+    for number in range(KILLS):
+        process = start(teacher, data, output, resume=True, epochs=30)
+        stood = checkpoints(output)
+        if number % 3 == 0:  # while it loads, tokenises, or has just gone on
+            time.sleep(rng.uniform(0, 0.6))
+        elif number % 3 == 1:  # while it saves
+            wait_until(lambda stood=stood: bool(checkpoints(output) - stood), process)  # type: ignore[misc]
+            time.sleep(rng.uniform(0, 0.01))
+        else:  # while it trains or evaluates
+            wait_until(lambda stood=stood: bool(checkpoints(output) - stood), process)  # type: ignore[misc]
+            time.sleep(rng.uniform(0.02, 0.1))
+        assert process.is_alive(), "it was done before the last kill"
+        kill(process)
+        torn += len(checkpoints(output, COMPLETE)) < len(checkpoints(output))
+    assert torn > 0  # some kills came in the middle of a save
+    finish(start(teacher, data, output, resume=True, epochs=30))
     for name in ("model.safetensors", "tokenizer.json", "config.json"):
         assert (output / name).read_bytes() == (whole / name).read_bytes(), name
     assert [path.name for path in output.parent.iterdir()] == ["out"]
@@ -81,13 +97,9 @@ def test_half_written_checkpoint_is_never_loaded(teacher: Path, data: Path, tmp_
     whole, output = tmp_path / "whole" / "out", tmp_path / "torn" / "out"
     finish(start(teacher, data, whole))
     process = start(teacher, data, output, save_steps=EPOCH_STEPS)
-    work = output.with_name("out.partial")
-    while len(list(work.glob(f"checkpoints/checkpoint-*/{COMPLETE}"))) < 2 and process.poll() is None:
-        time.sleep(0.01)
-    process.kill()
-    process.communicate()
-    checkpoints = sorted(work.glob("checkpoints/checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
-    torn = checkpoints[-1]
+    wait_until(lambda: len(checkpoints(output, COMPLETE)) >= 2, process)
+    kill(process)
+    torn = max(checkpoints(output), key=lambda path: int(path.name.split("-")[1]))
     (torn / COMPLETE).unlink(missing_ok=True)
     weights = torn / "model.safetensors"
     if weights.exists():
@@ -99,10 +111,8 @@ def test_half_written_checkpoint_is_never_loaded(teacher: Path, data: Path, tmp_
 def test_resume_with_other_options_is_refused(teacher: Path, data: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
     process = start(teacher, data, output)
-    while not has_checkpoint(output) and process.poll() is None:
-        time.sleep(0.01)
-    process.kill()
-    process.communicate()
+    wait_until(lambda: has_checkpoint(output), process)
+    kill(process)
     config = DistillConfig(epochs=12, batch_size=8, max_length=32, student_layers=2)
     with pytest.raises(ConfigError, match="other options"):
         distill(str(teacher), open_corpus(data), output, config=config, resume=True)

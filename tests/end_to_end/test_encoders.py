@@ -2,6 +2,7 @@
 
 import random
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,7 +44,7 @@ def test_encoder_goes_the_whole_way_and_int8_answers_as_pytorch(
     layers = {"n_layers" if kind == "distilbert" else "num_hidden_layers": 3}
     encoder = write_student(tmp_path / "encoder", tiny_classifier(kind, **layers))
     corpus = open_corpus(data)
-    quick = {"epochs": 4.0, "batch_size": 16, "max_length": 32, "learning_rate": 1e-3}
+    quick: dict[str, Any] = {"epochs": 4.0, "batch_size": 16, "max_length": 32, "learning_rate": 1e-3}
     teacher = finetune(str(encoder), corpus, tmp_path / "teacher", config=FinetuneConfig(**quick))
     student = distill(
         str(teacher.folder), corpus, tmp_path / "student", config=DistillConfig(student_layers=2, **quick)

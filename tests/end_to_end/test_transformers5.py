@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 def test_compress_stage_passes_its_tests_under_transformers_5(tmp_path: Path) -> None:
     venv.create(tmp_path / "venv", with_pip=False)
-    python = tmp_path / "venv" / "bin" / "python"
+    python = str(tmp_path / "venv" / "bin" / "python")
     (own,) = (tmp_path / "venv").glob("lib/python*/site-packages")
     # This environment's packages lie beneath it; what transformers 5 wants newer comes on top.
     (own / "beneath.pth").write_text(f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n")
