@@ -14,12 +14,16 @@ WIDTH = 440
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 14, 12, 34
 _LABEL_ROOM = 92
 _LABEL_HEIGHT = 14
+_LONGEST_NAME = 64
 
 
 def colour(row: Row, rows: Sequence[Row]) -> str:
     """Return the class that colours a row the same in every chart."""
     kinds = [kind.value for kind in Kind]
-    return f"c-{row.label}" if row.label in kinds else f"c-other{list(rows).index(row) % 3}"
+    if row.label in kinds:
+        return f"c-{row.label}"
+    others = list(dict.fromkeys(other.label for other in rows if other.label not in kinds))
+    return f"c-other{others.index(row.label) % 6}"
 
 
 def pareto(rows: Sequence[Row], value: Callable[[Row], float], what: str) -> str:
@@ -80,7 +84,7 @@ def memory_bars(rows: Sequence[Row]) -> str:
     measured = [(row, row.memory) for row in rows if row.memory and row.memory.peak_rss_bytes]
     edge = 36
     height = len(measured) * edge + _TOP + _BOTTOM
-    peaks = [memory.peak_rss_bytes or 0 for _, memory in measured]
+    peaks = [max(m.peak_rss_bytes or 0, m.smallest_cap_bytes or 0) for _, m in measured]
     x = Scale(0, max(peaks) / 1e6 * 1.16, _LABEL_ROOM, WIDTH - _RIGHT)
     parts = _axis_x(x, height, _plain, "resident memory, MB")
     for number, (row, memory) in enumerate(measured):
@@ -88,6 +92,31 @@ def memory_bars(rows: Sequence[Row]) -> str:
         parts.append(svg.text(row.label, _LABEL_ROOM - 8, top + 15, class_="label end"))
         parts += _memory_bar(memory, x, top, colour(row, rows))
     return svg.drawing(parts, width=WIDTH, height=height, title="Peak memory")
+
+
+def targets(rows: Sequence[Row], value: Callable[[Row], float], what: str) -> str:
+    """A cost of every variant, a line per target; what is no device's own is an open dot.
+
+    Args:
+        rows: Rows that have the cost.
+        value: A row's cost.
+        what: The axis' name with its unit.
+    """
+    names = list(dict.fromkeys(row.target for row in rows))
+    edge = 44
+    height = len(names) * edge + _TOP + _BOTTOM
+    x = log_scale([value(row) for row in rows], _RIGHT, WIDTH - _RIGHT, margin=1.2)
+    parts = _axis_x(x, height, _plain, what)
+    for number, name in enumerate(names):
+        level = _TOP + number * edge + 28
+        parts.append(svg.text(_cut(name), _RIGHT, level - 13, class_="label"))
+        parts.append(svg.line(_RIGHT, level, WIDTH - _RIGHT, level, class_="grid"))
+        for row in rows:
+            if row.target == name:
+                kind = "dot" if row.evidence == "device" else "dot open"
+                look = f"{kind} {colour(row, rows)}"
+                parts.append(svg.element("circle", cx=x(value(row)), cy=level, r=6, class_=look))
+    return svg.drawing(parts, width=WIDTH, height=height, title=f"{what} on every target")
 
 
 def length_curve(rows: Sequence[Row]) -> str:
@@ -141,8 +170,8 @@ def _front(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
 
 
 def _point_labels(points: dict[str, tuple[float, float]]) -> list[str]:
-    """Write each name beside its point, moved down where it would stand on another."""
-    parts, taken = [], list[tuple[float, float, float]]()
+    """Write each name beside its point, moved down where it would stand on another or on a point."""
+    parts, taken = [], [(x - 7, x + 7, y + 4) for x, y in points.values()]
     for label, (x, y) in sorted(points.items(), key=lambda item: item[1][1]):
         width = 6.4 * len(label)
         leftwards = x + 12 + width > WIDTH - 4
@@ -178,8 +207,16 @@ def _memory_bar(memory: Memory, x: Scale, top: float, name: str) -> list[str]:
                 )
             )
             start = end
-    parts.append(svg.text(megabytes(peak), x(peak / 1e6) + 6, top + 15, class_="label strong"))
+    cap = memory.smallest_cap_bytes
+    if cap:
+        parts.append(svg.line(x(cap / 1e6), top - 3, x(cap / 1e6), top + 25, class_="cap"))
+    parts.append(svg.text(megabytes(peak), x(max(peak, cap or 0) / 1e6) + 6, top + 15, class_="label strong"))
     return parts
+
+
+def _cut(name: str) -> str:
+    """Shorten a long address; the table has it whole."""
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
 
 
 def _plain(tick: float) -> str:
@@ -195,7 +232,12 @@ def _grid_y(y: Scale, write: Callable[[float], str]) -> list[str]:
 
 
 def _axis_x(
-    x: Scale, height: int, write: Callable[[float], str], what: str, *, ticks: Sequence[float] | None = None
+    x: Scale,
+    height: int,
+    write: Callable[[float], str],
+    what: str,
+    *,
+    ticks: Sequence[float] | None = None,
 ) -> list[str]:
     floor = height - _BOTTOM
     parts = [svg.line(x.start, floor, WIDTH - _RIGHT, floor, class_="frame")]

@@ -1,11 +1,12 @@
 """`report.html`: one file without scripts or anything from outside; every text is escaped."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from html import escape
 from importlib.resources import files
 
-from mixkd.runtime.bench import charts, tables
+from mixkd.runtime.bench import tables
 from mixkd.runtime.bench.intervals import Interval
+from mixkd.runtime.bench.panels import trade_offs
 from mixkd.runtime.bench.report import Report, Row
 from mixkd.runtime.bench.table import (
     NOTHING,
@@ -35,7 +36,7 @@ def render_page(report: Report) -> str:
             tables.main_table(report),
             _absent(report),
             "<h2>Trade-offs</h2>",
-            _charts(report),
+            trade_offs(report),
             "<h2>Details</h2>",
             tables.detail_table(report),
             tables.length_table(report),
@@ -127,80 +128,6 @@ def _notices(report: Report) -> str:
 def _absent(report: Report) -> str:
     items = "".join(f"<li>{escape(absent_name(a))} is absent: {escape(a.reason)}</li>" for a in report.absent)
     return f'<ul class="absent">{items}</ul>' if items else ""
-
-
-def _charts(report: Report) -> str:
-    rows, data = report.first_rows, report.data
-    scored = [row for row in rows if row.quality.headline]
-    timed = [row for row in rows if row.latency]
-    both = [row for row in scored if row.latency]
-    drawn = []
-    if len(both) > 1:
-        drawn.append(
-            _chart(
-                f"{report.metric.capitalize()} against latency",
-                "Up and to the left is better. The dashed line joins what nothing else beats; "
-                "whiskers are 95 % intervals.",
-                charts.pareto(both, _p50, "p50 latency, ms"),
-            )
-        )
-    if len(scored) > 1:
-        drawn.append(
-            _chart(
-                f"{report.metric.capitalize()} against size",
-                "The size of the weight files.",
-                charts.pareto(scored, lambda row: row.size_bytes / 1e6, "size, MB"),
-            )
-        )
-    if timed:
-        drawn.append(
-            _chart(
-                "Every sample",
-                "Each variant answered the same texts, one at a time; ticks below the line are p50 and p90.",
-                charts.distribution(timed),
-            )
-        )
-    if any(row.memory for row in rows):
-        drawn.append(
-            _chart(
-                "Peak memory",
-                "From pale to full: bare Python, engine and model loaded, the peak while answering.",
-                charts.memory_bars(rows),
-            )
-        )
-    if any(row.latency and row.latency.curve for row in rows):
-        drawn.append(
-            _chart(
-                "Latency against length",
-                f"Texts made of the data's own words; its longest has {data['tokens_longest']} tokens.",
-                charts.length_curve(timed),
-            )
-        )
-    if any(step.name == "total" for step in report.steps):
-        drawn.append(
-            _chart(
-                "Where the speed comes from",
-                "Each bar starts where the one above ends: the factors multiply.",
-                charts.speed_up_steps(report),
-            )
-        )
-    return _legend(rows) + f'<div class="charts">{"".join(drawn)}</div>'
-
-
-def _p50(row: Row) -> float:
-    assert row.latency is not None
-    return row.latency.p50_ms.value
-
-
-def _chart(title: str, caption: str, drawing: str) -> str:
-    return (
-        f"<figure><figcaption><h3>{escape(title)}</h3><p>{escape(caption)}</p></figcaption>{drawing}</figure>"
-    )
-
-
-def _legend(rows: Sequence[Row]) -> str:
-    items = "".join(f'<li><i class="{charts.colour(row, rows)}"></i>{escape(row.label)}</li>' for row in rows)
-    return f'<ul class="legend">{items}</ul>'
 
 
 def _facts(report: Report) -> str:

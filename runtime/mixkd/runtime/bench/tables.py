@@ -18,7 +18,7 @@ def main_table(report: Report) -> str:
 
 def detail_table(report: Report) -> str:
     """Return what explains the figures: agreement, parts of the latency, start, evidence."""
-    headings = (
+    headings = [
         "agreement",
         "KL nats",
         "tokenize ms",
@@ -28,8 +28,13 @@ def detail_table(report: Report) -> str:
         "first ms",
         "private memory",
         "evidence",
-    )
-    return _table(report, headings, [_detail_cells(row) for row in report.rows])
+    ]
+    cells = [_detail_cells(row) for row in report.rows]
+    if any(row.latency and row.latency.energy_mj_per_text is not None for row in report.rows):
+        headings.insert(4, "energy mJ per text")
+        for row, texts in zip(report.rows, cells, strict=True):
+            texts.insert(4, milliseconds(row.latency.energy_mj_per_text if row.latency else None))
+    return _table(report, headings, cells)
 
 
 def length_table(report: Report) -> str:
