@@ -6,6 +6,7 @@ import onnx
 
 from .budget import Choice
 from .flips import Comparison
+from .processors import OtherProcessor
 from .rewrite import RewriteReport
 from .sizes import Sizes
 from .student import Student
@@ -25,6 +26,7 @@ class Account:
         sizes: Weights of the graph that answers, by part.
         quality: Measured on the data; None without data.
         comparison: What int8 changed; None without data, without int8, or for several labels per text.
+        processors: How others answer; empty where none was asked for.
         trim: What the smaller vocabulary costs; None where it is whole.
         notes: Warnings.
     """
@@ -37,6 +39,7 @@ class Account:
     quality: Quality | None
     comparison: Comparison | None
     trim: TrimReport | None
+    processors: tuple[OtherProcessor, ...]
     notes: tuple[str, ...]
 
     @property

@@ -66,15 +66,13 @@ class Choice:
 class Quantizer:
     """One graph, to be quantized in many ways."""
 
-    def __init__(
-        self, fp32: onnx.ModelProto, tables: TableFormat, calibrate: Callable[[], Ranges] | None
-    ) -> None:
+    def __init__(self, fp32: onnx.ModelProto, tables: TableFormat, calibrate: Callable[[], Ranges]) -> None:
         """Keep the graph.
 
         Args:
             fp32: The rewritten graph.
             tables: The format of the embedding tables.
-            calibrate: Measures the ranges of the activations, when they are first needed; None without text.
+            calibrate: Measures the ranges of the activations, when they are first needed.
         """
         self._fp32, self._tables, self._calibrate = fp32, tables, calibrate
 
@@ -85,7 +83,6 @@ class Quantizer:
 
     @cached_property
     def _ranges(self) -> Ranges:
-        assert self._calibrate is not None, "the config refuses static without text"
         return self._calibrate()
 
 

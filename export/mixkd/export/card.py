@@ -7,6 +7,7 @@ from mixkd.runtime.encoding import Text
 
 from .account import Account
 from .flips import Comparison
+from .processors import OtherProcessor
 from .verify import Quality
 
 _TEMPLATE = """\
@@ -51,7 +52,7 @@ def write_card(folder: Path, manifest: Manifest, account: Account, *, title: str
         precision=f"{manifest.precision} (recipe `{manifest.recipe}`)",
         labels=len(manifest.labels),
         max_length=manifest.max_length,
-        quality=_quality_table(account.quality),
+        quality=_quality_table(account.quality) + _processors(account.processors),
         embeddings=sizes.embeddings_bytes / 1e6,
         encoder=sizes.encoder_bytes / 1e6,
         head=sizes.head_bytes / 1e6,
@@ -80,6 +81,15 @@ def _quality_table(quality: Quality | None) -> str:
     head = f"On the {quality.rows} texts of the {quality.split} split:\n\n"
     columns = f"| | {quality.metric.replace('_', ' ')} | answers as PyTorch does |\n|---|---|---|\n"
     return head + columns + "\n".join(lines)
+
+
+def _processors(processors: tuple[OtherProcessor, ...]) -> str:
+    if not processors:
+        return ""
+    rows = [f"| {p.name} | {p.agreement:.2%} | {p.largest_difference:.2g} |" for p in processors]
+    head = f"\n\nOn other processors, emulated, {processors[0].texts} of these texts:\n\n"
+    columns = "| | answers as here | largest difference of two logits |\n|---|---|---|\n"
+    return head + columns + "\n".join(rows)
 
 
 def _flips(comparison: Comparison) -> str:

@@ -70,6 +70,11 @@ def _report(result: "ExportResult") -> None:
                 f", {quality.int8:.2%} int8; {quality.int8_agreement:.2%} of the labels unchanged", nl=False
             )
         typer.echo(f" ({quality.rows} texts of {quality.split})")
+    for name, value in result.bundle.manifest.quality.items():
+        if name.startswith("agreement_on_"):
+            typer.echo(
+                f"  {name.removeprefix('agreement_on_'):9} {value:.2%} of the labels are the same there"
+            )
     for note in result.notes:
         typer.echo(f"  note: {note}")
 

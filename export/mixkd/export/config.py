@@ -58,6 +58,11 @@ class ExportConfig:
     max_drop: float | None = option(
         None, "Accuracy budget: points that int8 may lose against the PyTorch student; needs --data."
     )
+    target_isa: str | None = option(
+        None,
+        "Other processors that must answer alike, emulated by qemu: haswell, nehalem, aarch64, several with "
+        "commas between; needs --data.",
+    )
     seed: int = option(13, "Seed of the choice of texts for measuring sensitivity.")
 
     def __post_init__(self) -> None:
@@ -94,6 +99,7 @@ class ExportConfig:
             "max_drop": self.max_drop is not None,
             "a smaller vocabulary": self.other_pieces is not None,
             "a choice of recipes": self.int8 and len(self.recipes) > 1,
+            "target_isa": self.target_isa is not None,
             "the recipe static": self.int8 and Recipe.STATIC in self.recipes,
         }
         return next((what for what, asked in wanted.items() if asked), None)
@@ -103,6 +109,11 @@ class ExportConfig:
         """How many pieces are kept beside those of the training text; None keeps the whole vocabulary."""
         kind, _, count = self.vocabulary.partition(":")
         return None if kind == "full" else int(count or 0)
+
+    @property
+    def processors(self) -> tuple[str, ...]:
+        """The processors besides this one that the graph is run on."""
+        return tuple(dict.fromkeys(self.target_isa.split(","))) if self.target_isa else ()
 
     @property
     def shares_rows(self) -> bool:

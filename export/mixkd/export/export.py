@@ -1,6 +1,6 @@
 """The stage itself: a student folder becomes a bundle."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -8,7 +8,16 @@ import onnx
 
 from mixkd.errors import ConfigError
 from mixkd.outputs import check_output, fresh_folder
-from mixkd.runtime.bundle import TOKENIZER_FILE, Bundle, open_bundle, seal_bundle
+from mixkd.runtime.bench.variants import OnnxVariant
+from mixkd.runtime.bundle import (
+    FP32_FILE,
+    INT8_FILE,
+    TOKENIZER_FILE,
+    Bundle,
+    Precision,
+    open_bundle,
+    seal_bundle,
+)
 from mixkd.texts import Corpus
 
 from .account import Account
@@ -19,8 +28,7 @@ from .convert import convert
 from .files import make_manifest, write_details, write_graphs, write_tokenizer
 from .flips import Comparison, compare
 from .judging import Judges, Progress
-from .quantize import Ranges
-from .ranges import measure_ranges
+from .processors import GOLDEN_TEXTS, check_processors, compare_processors
 from .rewrite import rewrite
 from .sizes import Sizes, measure_sizes
 from .student import Student, open_student
@@ -29,9 +37,6 @@ from .vocabulary import TrimReport, Vocabulary, choose_vocabulary, measure_trim
 
 NOTICEABLE_DROP = 0.5
 """Points lost to int8 from which on the user is told without having set a budget."""
-
-CALIBRATION_TEXTS = 300
-"""Training texts that the ranges of `static` are measured on, at least, where there are as many."""
 
 _FP32_BATCH_TOKENS = 2048
 
@@ -89,6 +94,7 @@ def export_student(
     """
     if corpus is None and config.needs_text:
         raise ConfigError(f"{config.needs_text} needs text: give some with --data")
+    check_processors(config.processors)
     check_output(output, overwrite=overwrite)
     opened = open_student(student, max_length=config.max_length)
     with fresh_folder(output, overwrite=overwrite) as folder:
@@ -96,28 +102,14 @@ def export_student(
         vocabulary = _trim(opened, corpus, config, folder) if corpus else None
         opened.model.config.save_pretrained(folder)
         judges = Judges(opened, corpus, folder, progress)
-        judge = judges.to_report()
-        progress("converting to ONNX")
-        fp32, rewrites = rewrite(convert(opened.model), max_length=opened.max_length)
-        calibrate = partial(_calibrate, fp32, opened, corpus, folder) if corpus else None
-        quantizer = Quantizer(fp32, config.embeddings, calibrate)
-        choice = _quantized(quantizer, config, judges, progress) if config.int8 else None
-        progress("measuring the graphs")
-        measured = _measure(judge, opened, fp32, choice, vocabulary) if judge else _Measured()
-        account = Account(
-            student=opened,
-            fp32=fp32,
-            rewrites=rewrites,
-            choice=choice,
-            sizes=measure_sizes(choice.quantized.model if choice else fp32),
-            quality=measured.quality,
-            comparison=measured.comparison,
-            trim=measured.trim,
-            notes=rewrites.notes() + _notes(measured.quality),
-        )
+        account = _make_graphs(opened, judges, config, vocabulary, progress)
         onnx.checker.check_model(account.answering, full_check=True)
-        manifest = make_manifest(account, output, config, data=judges.fingerprint())
         write_graphs(folder, account, keep_fp32=config.keep_fp32)
+        judge = judges.to_report()
+        if judge and config.processors:
+            progress("answering on other processors")
+            account = _on_other_processors(account, folder, config.processors, judge)
+        manifest = make_manifest(account, output, config, data=judges.fingerprint())
         write_card(folder, manifest, account, title=output.name)
         write_details(folder, account)
         seal_bundle(folder, manifest)
@@ -127,7 +119,7 @@ def export_student(
         sizes=account.sizes,
         file_bytes=bundle.model_path.stat().st_size,
         quality=account.quality,
-        trials=choice.trials if choice else (),
+        trials=account.choice.trials if account.choice else (),
         notes=account.notes,
     )
 
@@ -145,14 +137,32 @@ def _trim(student: Student, corpus: Corpus, config: ExportConfig, folder: Path) 
     return vocabulary
 
 
-def _calibrate(fp32: onnx.ModelProto, student: Student, corpus: Corpus, folder: Path) -> Ranges:
-    split = "train" if "train" in corpus.splits else corpus.evaluation_split()
-    rows = list(corpus.read(split))
-    texts = [
-        row.text if row.text2 is None else (row.text, row.text2)
-        for row in rows[:: max(1, len(rows) // CALIBRATION_TEXTS)]
-    ]
-    return measure_ranges(fp32, texts, tokenizer=folder, max_length=student.max_length)
+def _make_graphs(
+    student: Student,
+    judges: Judges,
+    config: ExportConfig,
+    vocabulary: Vocabulary | None,
+    progress: Progress,
+) -> Account:
+    judge = judges.to_report()
+    progress("converting to ONNX")
+    fp32, rewrites = rewrite(convert(student.model), max_length=student.max_length)
+    quantizer = Quantizer(fp32, config.embeddings, partial(judges.calibrate, fp32))
+    choice = _quantized(quantizer, config, judges, progress) if config.int8 else None
+    progress("measuring the graphs")
+    measured = _measure(judge, student, fp32, choice, vocabulary) if judge else _Measured()
+    return Account(
+        student=student,
+        fp32=fp32,
+        rewrites=rewrites,
+        choice=choice,
+        sizes=measure_sizes(choice.quantized.model if choice else fp32),
+        quality=measured.quality,
+        comparison=measured.comparison,
+        trim=measured.trim,
+        processors=(),
+        notes=rewrites.notes() + _notes(measured.quality),
+    )
 
 
 def _quantized(quantizer: Quantizer, config: ExportConfig, judges: Judges, progress: Progress) -> Choice:
@@ -186,6 +196,22 @@ def _measure(
         comparison=None if after is None else compare(judge.examples, student.labels, before, after),
         trim=measure_trim(vocabulary, judge, answers, student.tokenizer) if vocabulary else None,
     )
+
+
+def _on_other_processors(account: Account, folder: Path, names: tuple[str, ...], judge: Judge) -> Account:
+    variant = OnnxVariant(
+        name="student",
+        model=folder / (INT8_FILE if account.choice else FP32_FILE),
+        tokenizer=folder,
+        max_length=account.student.max_length,
+        precision=Precision.INT8 if account.choice else Precision.FP32,
+        labels=account.student.labels,
+    )
+    texts = judge.examples.texts
+    golden = texts[:: max(1, len(texts) // GOLDEN_TEXTS)][:GOLDEN_TEXTS]
+    found = compare_processors(names, variant, golden, account.student.task)
+    notes = tuple(note for processor in found for note in processor.notes())
+    return replace(account, processors=found, notes=account.notes + notes)
 
 
 def _notes(quality: Quality | None) -> tuple[str, ...]:

@@ -58,7 +58,8 @@ def make_manifest(
         model_file=INT8_FILE if choice else FP32_FILE,
         precision=Precision.INT8 if choice else Precision.FP32,
         recipe=str(choice.recipe) if choice else "none",
-        quality=quality.as_json() if quality else {},
+        quality=(quality.as_json() if quality else {})
+        | {f"agreement_on_{processor.name}": processor.agreement for processor in account.processors},
         provenance={
             "versions": versions(),
             "config": asdict(config),
@@ -82,6 +83,7 @@ def write_details(folder: Path, account: Account) -> None:
         "trials": [trial.as_json() for trial in choice.trials] if choice else [],
         "quality": quality.as_json() if quality else None,
         "int8_against_fp32": comparison.as_json() if comparison else None,
+        "processors": [processor.as_json() for processor in account.processors],
         "vocabulary": account.trim.as_json() if account.trim else None,
         "notes": list(account.notes),
     }

@@ -5,15 +5,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 
 from mixkd.runs import data_fingerprint
 from mixkd.texts import Corpus
 
+from .quantize import Ranges
+from .ranges import measure_ranges
 from .reference import TorchModel
 from .student import Student
 from .verify import Judge, read_examples
 
 Progress = Callable[[str], None]
+
+CALIBRATION_TEXTS = 300
+"""Texts that the ranges are measured on, at least, where there are as many."""
 
 
 class Judges:
@@ -44,6 +50,15 @@ class Judges:
         return data_fingerprint(
             self._corpus, {split: len(judge.examples.texts) for split, judge in self._made.items()}
         )
+
+    def calibrate(self, fp32: onnx.ModelProto) -> Ranges:
+        """Return the ranges of a graph's activations on some of the training texts."""
+        assert self._corpus is not None, "the config refuses what needs text without text"
+        splits = self._corpus.splits
+        rows = list(self._corpus.read("train" if "train" in splits else self._corpus.evaluation_split()))
+        some = rows[:: max(1, len(rows) // CALIBRATION_TEXTS)]
+        texts = [row.text if row.text2 is None else (row.text, row.text2) for row in some]
+        return measure_ranges(fp32, texts, tokenizer=self._folder, max_length=self._student.max_length)
 
     def _judge(self, split: str) -> Judge:
         if split not in self._made:
