@@ -5,10 +5,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 from mixkd.runtime.bench.targets.ssh import SshTarget
 from tests.tools import need
@@ -18,6 +20,7 @@ from tests.tools import need
 class Server:
     """A loopback sshd with keys of its own."""
 
+    process_id: int
     port: int
     client_config: Path
     folder: Path
@@ -28,10 +31,23 @@ class Server:
             name="ssh://loopback", destination="127.0.0.1", port=self.port, python=python, options=options
         )
 
+    def drop(self) -> None:
+        """End every connection, as a network that fails does."""
+        for session in psutil.Process(self.process_id).children(recursive=True):
+            if session.name().startswith("sshd"):
+                session.kill()
+
 
 @contextmanager
-def loopback(folder: Path) -> Iterator[Server]:
-    """Run a server on this machine whose keys and settings stand in the folder."""
+def loopback(folder: Path, *, settings: str = "", within: Sequence[str] = ()) -> Iterator[Server]:
+    """Run a server on this machine whose keys and settings stand in the folder.
+
+    Args:
+        folder: Made here, if it isn't there.
+        settings: More lines for its configuration.
+        within: A command that runs the server's.
+    """
+    folder.mkdir(exist_ok=True)
     sshd = need("sshd", package="openssh-server")
     need("ssh", package="openssh-client")
     folder.chmod(0o700)
@@ -44,7 +60,7 @@ def loopback(folder: Path) -> Iterator[Server]:
     (folder / "known").write_text(f"[127.0.0.1]:{port} {(folder / 'host.pub').read_text()}")
     (folder / "sshd_config").write_text(
         f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nPidFile none\nUsePAM no\n"
-        f"AuthorizedKeysFile {folder}/authorized\nPasswordAuthentication no\nStrictModes no\n"
+        f"AuthorizedKeysFile {folder}/authorized\nPasswordAuthentication no\nStrictModes no\n{settings}\n"
     )
     (folder / "ssh_config").write_text(
         f"IdentityFile {folder}/user\nIdentitiesOnly yes\nUserKnownHostsFile {folder}/known\n"
@@ -52,7 +68,7 @@ def loopback(folder: Path) -> Iterator[Server]:
     )
     Path("/run/sshd").mkdir(exist_ok=True)
     process = subprocess.Popen(
-        [sshd, "-D", "-e", "-f", str(folder / "sshd_config")], stderr=subprocess.DEVNULL
+        [*within, sshd, "-D", "-e", "-f", str(folder / "sshd_config")], stderr=subprocess.DEVNULL
     )
     for _ in range(100):
         with socket.socket() as probe:
@@ -60,7 +76,7 @@ def loopback(folder: Path) -> Iterator[Server]:
                 break
         time.sleep(0.05)
     try:
-        yield Server(port, folder / "ssh_config", folder)
+        yield Server(process.pid, port, folder / "ssh_config", folder)
     finally:
         process.terminate()
         process.wait()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mixkd.errors import DataError, OutputError
+from mixkd.errors import BundleError, DataError, OutputError
 from mixkd.pipeline.bench import bench_bundle
 from mixkd.runtime import open_bundle
 from mixkd.runtime.bench.config import BenchConfig
@@ -157,3 +157,62 @@ def test_command_prints_table_and_path_and_shows_no_progress_on_stdout(
     assert lines[-1] == f"report: {tmp_path / 'report' / 'report.html'}"
     assert any(line.startswith("student-int8") for line in lines)
     assert "teacher-torch is absent" in done.stderr
+
+
+def mkd_bench(bundle: Path, data: Path, output: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = ["bench", str(bundle), "--data", str(data), "--output", str(output), "--samples", "16"]
+    return subprocess.run(
+        [sys.executable, "-m", "mixkd.cli", *command, "--curve-samples", "0", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def data(rows: list[str], tmp_path: Path) -> Path:
+    (tmp_path / "test.tsv").write_text("text\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    return tmp_path / "test.tsv"
+
+
+def test_another_bundle_is_measured_beside_the_first(bundle: Path, data: Path, tmp_path: Path) -> None:
+    shutil.copytree(bundle, tmp_path / "candidate")
+    done = mkd_bench(bundle, data, tmp_path / "report", "--also", str(tmp_path / "candidate"))
+    assert done.returncode == 0, done.stderr
+    report = read_report(tmp_path / "report" / "report.json")
+    assert [row.label for row in report.rows] == ["student-fp32", "student-int8", "candidate"]
+    row = report.row("candidate")
+    assert row is not None
+    assert row.latency is not None
+    # It is the same file: whatever the reference, both agree with it alike.
+    int8 = report.row("student-int8")
+    assert int8 is not None
+    assert row.quality.agreement == int8.quality.agreement
+
+
+def test_another_bundle_with_other_labels_is_refused(bundle: Path, corpus: Corpus, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(bundle, other)
+    manifest = open_bundle(other).manifest
+    seal_bundle(other, replace(manifest, labels=tuple(f"{name}?" for name in manifest.labels)))
+    with pytest.raises(BundleError, match="has other labels than"):
+        bench_bundle(
+            bundle, corpus=corpus, config=QUICK, teacher=None, student=None, output=None, also=(other,)
+        )
+
+
+@pytest.mark.slow
+def test_strict_run_is_refused_beside_a_busy_process(bundle: Path, data: Path, tmp_path: Path) -> None:
+    busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        strict = mkd_bench(bundle, data, tmp_path / "strict", "--strict", "--min-seconds", "0.3")
+        lenient = mkd_bench(bundle, data, tmp_path / "lenient", "--min-seconds", "0.3")
+    finally:
+        busy.kill()
+        busy.wait()
+    assert strict.returncode == 1
+    assert "the run was disturbed: other processes kept" in strict.stderr
+    assert not (tmp_path / "strict").exists()
+    assert lenient.returncode == 0
+    assert "noisy run: other processes kept" in lenient.stderr
+    assert read_report(tmp_path / "lenient" / "report.json").warnings

@@ -1,7 +1,3 @@
-import os
-import signal
-import socket
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,26 +15,10 @@ from mixkd.runtime.bench.targets.cgroups import make_group
 from mixkd.runtime.bench.targets.listing import list_targets
 from mixkd.runtime.bench.targets.parse import parse_target
 from mixkd.runtime.bench.targets.profiles import PROFILES, Profile, ProfileTarget
-from mixkd.runtime.bench.targets.ssh import SshTarget
 from mixkd.runtime.bench.variants import Variant
-from tests.runtime.bench.sshd import Server
 from tests.tools import need
 
 MIB = 2**20
-
-
-def test_ssh_measures_the_same_answers_and_leaves_nothing(server: Server, int8: Variant, plan: Plan) -> None:
-    target = server.target()
-    report = measure(replace(plan, variants=(int8,), targets=(LocalTarget(), target)))
-    here, there = report.rows
-    assert (there.target, there.evidence) == ("ssh://loopback", Evidence.DEVICE)
-    assert there.logit_difference == 0
-    assert there.latency is not None
-    assert there.latency.samples == 64
-    assert there.memory is not None
-    assert here.logit_difference is None
-    assert report.places[1].environment.cores == os.cpu_count()
-    assert not Path(target._folder).exists()
 
 
 @pytest.mark.parametrize("word", ["ssh://board", "emulate:nehalem"])
@@ -46,66 +26,6 @@ def test_torch_is_measured_on_this_machine_alone(word: str, plan: Plan) -> None:
     torch = next(variant for variant in plan.variants if variant.name == "teacher-torch")
     with pytest.raises(MeasureError, match="only onnxruntime"):
         parse_target(word).place(torch)
-
-
-@pytest.mark.parametrize(
-    ("script", "said"),
-    [
-        (None, "no such Python"),
-        ('#!/bin/sh\nunset PYTHONPATH\nexec {python} -I -S "$@"\n', "has no numpy: python -m pip install"),
-        ("ELF", "another architecture"),
-        ("#!/bin/sh\necho 'tar: No space left on device' >&2\nexit 1\n", "disk is full"),
-    ],
-)
-def test_ssh_names_what_the_other_side_lacks(
-    server: Server, tmp_path: Path, script: str | None, said: str
-) -> None:
-    python = tmp_path / "python"
-    if script == "ELF":
-        # The first bytes of an executable for a processor that nobody has.
-        python.write_bytes(b"\x7fELF\x02\x01\x01" + b"\0" * 9 + b"\x02\0\xff\xff" + b"\0" * 100)
-    elif script:
-        python.write_text(script.replace("{python}", sys.executable), encoding="utf-8")
-    if script:
-        python.chmod(0o755)
-    with pytest.raises(MeasureError, match=said), server.target(str(python)):
-        pass
-
-
-def test_ssh_names_an_unknown_host_key(server: Server, tmp_path: Path) -> None:
-    target = server.target(sys.executable, "-o", f"UserKnownHostsFile={tmp_path / 'none'}")
-    with pytest.raises(MeasureError, match="host key isn't known"), target:
-        pass
-
-
-def test_ssh_names_a_refused_login(server: Server, tmp_path: Path) -> None:
-    target = server.target()
-    config = tmp_path / "config"
-    config.write_text(server.client_config.read_text().replace(f"{server.folder}/user\n", "/dev/null\n"))
-    target.options = ("-F", str(config))
-    with pytest.raises(MeasureError, match="refused the login"), target:
-        pass
-
-
-def test_ssh_names_a_dropped_connection(server: Server, int8: Variant) -> None:
-    with server.target() as target, WorkerProcess(int8, target, threads=1) as worker:
-        worker.load("hello")
-        os.kill(worker._process.pid, signal.SIGKILL)
-        with pytest.raises(MeasureError):
-            worker.time(["hello"])
-    assert target.explain("", 255) == "the connection dropped"
-    assert target.explain("client_loop: send disconnect: Broken pipe", 255) == "the connection dropped"
-
-
-def test_unreachable_target_is_absent_and_the_others_are_measured(int8: Variant, plan: Plan) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        closed = int(probe.getsockname()[1])
-        target = SshTarget.parse(f"ssh://127.0.0.1:{closed}")
-        report = measure(replace(plan, variants=(int8,), targets=(LocalTarget(), target)))
-    assert [row.target for row in report.rows] == ["local"]
-    assert report.absent[-1].target == target.name
-    assert "nothing listens there" in report.absent[-1].reason
 
 
 @pytest.mark.parametrize(
@@ -125,12 +45,6 @@ def test_unreachable_target_is_absent_and_the_others_are_measured(int8: Variant,
 def test_impossible_target_is_refused(word: str) -> None:
     with pytest.raises(ConfigError):
         parse_target(word)
-
-
-def test_ssh_word_is_read_in_all_its_parts() -> None:
-    target = parse_target("ssh://me@board:2222?python=/opt/py/bin/python")
-    assert isinstance(target, SshTarget)
-    assert (target.destination, target.port, target.python) == ("me@board", 2222, "/opt/py/bin/python")
 
 
 def test_profile_row_makes_no_speed_claim_and_has_a_smallest_cap(int8: Variant, plan: Plan) -> None:
