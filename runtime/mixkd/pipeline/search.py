@@ -183,8 +183,8 @@ class _Search:
         folder = self._output / "bundles" / candidate.name
         if not student.is_dir():
             self._announce(f"training {candidate.shape.name}")
-            shape = {"student_layers": candidate.shape.layers, "student": candidate.shape.model}
-            config = replace(self._distillation, **shape)
+            shape = candidate.shape
+            config = replace(self._distillation, student_layers=shape.layers, student=shape.model)
             distill(self._teacher, self._corpus, student, config=config, resume=True, announce=self._announce)
         if not folder.is_dir():
             self._announce(f"exporting {candidate.name}")

@@ -9,7 +9,6 @@ from mixkd.errors import MeasureError
 from mixkd.runtime.bench.measure import measure
 from mixkd.runtime.bench.plan import Plan
 from mixkd.runtime.bench.report import Report, Row
-from mixkd.runtime.bench.targets import emulate
 from mixkd.runtime.bench.targets.base import Evidence, LocalTarget
 from mixkd.runtime.bench.targets.emulate import AARCH64_ROOT, EmulatedTarget, aarch64_root
 from mixkd.runtime.bench.targets.parse import parse_target
@@ -89,7 +88,7 @@ def test_ssh_measures_on_an_arm_python(
 
 def test_missing_arm_python_says_what_makes_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv(AARCH64_ROOT, str(tmp_path / "none"))
-    monkeypatch.setattr(emulate.shutil, "which", lambda _: "/bin/true")
+    monkeypatch.setattr("shutil.which", lambda _: "/bin/true")
     with (
         pytest.raises(
             MeasureError, match=r"an arm64 Python in .*none: scripts/make_aarch64_root.sh makes it"
