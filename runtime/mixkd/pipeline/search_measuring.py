@@ -112,7 +112,9 @@ class Measuring:
             config=config,
             targets=(self._target,),
         )
-        return measure(plan, progress=self._progress)
+        report = measure(plan, progress=self._progress)
+        self._progress("", 0, 1)  # a training that follows shows its own
+        return report
 
     def _untrained(self, shape: Shape, scratch: Path) -> Path:
         """Write a student of the shape as it is before its training, once."""

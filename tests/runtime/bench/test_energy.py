@@ -1,6 +1,11 @@
 from pathlib import Path
 
+import pytest
+
+from mixkd.runtime.bench import energy
 from mixkd.runtime.bench.energy import read_energy_uj, spent_uj
+from mixkd.runtime.bench.variants import Variant, to_json
+from mixkd.runtime.bench.worker import Worker
 
 
 def zone(root: Path, name: str, counter: int) -> None:
@@ -30,3 +35,15 @@ def test_counter_that_started_again_is_carried_over(tmp_path: Path) -> None:
 def test_machine_that_tells_nothing_gives_none(tmp_path: Path) -> None:
     assert read_energy_uj(tmp_path) == {}
     assert spent_uj({}, {}) is None
+
+
+def test_block_has_the_energy_that_the_counters_tell(
+    int8: Variant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = Worker()
+    worker.load({"variant": to_json(int8), "threads": 1, "first": "hello"})
+    readings = iter([{"intel-rapl:0": (1_000, 10**9)}, {"intel-rapl:0": (43_000, 10**9)}])
+    monkeypatch.setattr(energy, "read_energy_uj", lambda: next(readings))
+    assert worker.time({"texts": ["hello"]})["energy_uj"] == 42_000
+    monkeypatch.setattr(energy, "read_energy_uj", lambda: read_energy_uj(tmp_path))
+    assert worker.time({"texts": ["hello"]})["energy_uj"] is None

@@ -216,3 +216,28 @@ def test_strict_run_is_refused_beside_a_busy_process(bundle: Path, data: Path, t
     assert lenient.returncode == 0
     assert "noisy run: other processes kept" in lenient.stderr
     assert read_report(tmp_path / "lenient" / "report.json").warnings
+
+
+def test_device_without_torch_measures_the_bundle_and_says_what_is_absent(
+    bundle: Path, data: Path, tmp_path: Path
+) -> None:
+    labels = open_bundle(bundle).manifest.labels
+    teacher = tmp_path / "teacher"
+    teacher.mkdir()
+    (teacher / "config.json").write_text(json.dumps({"id2label": dict(enumerate(labels))}), encoding="utf-8")
+    words = ["mkd", "bench", str(bundle), "--data", str(data), "--teacher", str(teacher)]
+    words += ["--output", str(tmp_path / "report"), "--quick"]
+    absent = ("torch", "transformers", "optimum", "onnx", "datasets", "accelerate")
+    code = f"import sys\nsys.modules.update(dict.fromkeys({absent}))\nsys.argv = {words}\n"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}from mixkd.cli import main\nmain()"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert [row.label for row in read_report(tmp_path / "report" / "report.json").rows] == [
+        "student-fp32",
+        "student-int8",
+    ]
+    assert 'teacher-torch is absent: this needs the package torch: pip install "mixkd[' in done.stderr

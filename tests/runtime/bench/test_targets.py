@@ -12,6 +12,7 @@ from mixkd.runtime.bench.processes import WorkerProcess
 from mixkd.runtime.bench.targets import profiles
 from mixkd.runtime.bench.targets.base import Evidence, LocalTarget
 from mixkd.runtime.bench.targets.cgroups import make_group
+from mixkd.runtime.bench.targets.emulate import AARCH64_ROOT
 from mixkd.runtime.bench.targets.listing import list_targets
 from mixkd.runtime.bench.targets.parse import parse_target
 from mixkd.runtime.bench.targets.profiles import PROFILES, Profile, ProfileTarget
@@ -140,3 +141,14 @@ def test_list_names_every_target_that_can_be_parsed() -> None:
     for name in names:
         if "host" not in name:
             assert parse_target(name).name == name
+
+
+def test_list_says_what_to_install_for_the_rest(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv(AARCH64_ROOT, str(tmp_path))
+    (tmp_path / "qemu-aarch64-static").touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    missing = {listed.name: listed.missing for listed in list_targets()}
+    assert missing["local"] is None
+    assert missing["ssh://user@host[:port][?python=PATH]"] == "an OpenSSH client"
+    assert missing["emulate:haswell"] == "apt-get install qemu-user-static"
+    assert "scripts/make_aarch64_root.sh makes it" in str(missing["emulate:aarch64"])
