@@ -10,9 +10,17 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 FLAGS = (
-    "--headless --no-sandbox --disable-gpu --no-first-run --disable-quic --disable-sync --disable-extensions "
-    "--disable-background-networking --disable-component-update --remote-debugging-pipe"
-).split()
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-quic",
+    "--disable-sync",
+    "--disable-extensions",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--remote-debugging-pipe",
+)
 
 
 class Page:
@@ -55,9 +63,8 @@ class Page:
 
     def wait_for(self, condition: str) -> None:
         """Wait until a JavaScript expression holds."""
-        self.evaluate(
-            f"new Promise((done) => {{ const look = () => ({condition}) ? done() : setTimeout(look, 20); look(); }})"
-        )
+        look = f"const look = () => ({condition}) ? done() : setTimeout(look, 20);"
+        self.evaluate(f"new Promise((done) => {{ {look} look(); }})")
 
     def _read(self) -> bytes:
         message = bytearray()

@@ -1,4 +1,4 @@
-"""A student that knows clinc150 without a training: pretrained layers, an average, a head by least squares."""
+"""A student of clinc150 without a training: pretrained layers, an average, a head by least squares."""
 
 from pathlib import Path
 

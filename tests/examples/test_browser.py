@@ -1,4 +1,4 @@
-"""The browser example in a real Chromium: it answers as one types, asks nobody else, and says what Python says."""
+"""The browser example in a real Chromium: answers as one types, asks nobody else, says what Python says."""
 
 import base64
 import json
@@ -18,6 +18,13 @@ from tests.tools import need
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
+ASK_ALL = """
+import("./classifier.js").then(async ({ Classifier }) => {
+  const classifier = await Classifier.load("bundle"), labels = [];
+  for (const text of %s) labels.push((await classifier.predict(text)).label);
+  return labels;
+})
+"""
 TYPED = "how do you say fly in italian"
 
 
@@ -49,12 +56,7 @@ def test_page_answers_what_is_typed_with_pythons_labels_and_asks_no_other_server
         shown = page.evaluate("document.querySelector('#answers li span').textContent")
         picture = base64.b64decode(page.call("Page.captureScreenshot")["data"])
         (tmp_path / "page.png").write_bytes(picture)
-        labels = page.evaluate(
-            "import('./classifier.js').then(async ({ Classifier }) => {"
-            "  const classifier = await Classifier.load('bundle'), labels = [];"
-            f" for (const text of {json.dumps(answers.texts)}) labels.push((await classifier.predict(text)).label);"
-            "  return labels; })"
-        )
+        labels = page.evaluate(ASK_ALL % json.dumps(answers.texts))
     expected = Classifier.load(student_bundle, threads=1).predict(TYPED)
     assert shown == expected.label.replace("_", " ")
     assert labels == answers.labels
