@@ -1,251 +1,258 @@
-"""Times one student in every engine at hand, interleaved in one process, against the floor of its products.
+"""Times students in every engine at hand, in turns, against the floor of their int8 products.
 
-Usage: ``python benchmarks/inference_peers.py STUDENT --output benchmarks/results/inference_peers.json``
+    python benchmarks/inference_peers.py --student STUDENT [--student ANOTHER] [--openvino VENV/bin/python]
+        [--output benchmarks/inference_peers.json]
 
-OpenVINO with NNCF is measured where both are installed. Each text is encoded beforehand: what is timed is the
-model alone. The engines take turns of a few calls, in random order, so that a change of the machine's mood
-hits all of them.
+OpenVINO and NNCF want packages of their own, so they get an environment of their own:
+``python -m venv VENV && VENV/bin/pip install openvino nncf``. Without --openvino they are left out.
+
+Every engine lives in a process of its own; they take turns of a few calls in random order, so that a change
+of the machine's mood hits all of them. The texts are encoded beforehand: what is timed is the model alone.
 """
 
 import argparse
 import json
-import platform
 import random
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 
 from mixkd.export import ExportConfig, Recipe, export_student
 from mixkd.export.convert import convert
 from mixkd.export.student import open_student
 from mixkd.runs import versions
+from mixkd.runtime.bench.environment import read_environment
 from mixkd.runtime.bundle import open_bundle
 from mixkd.runtime.encoding import Encoder
-from mixkd.runtime.session import make_session
 from mixkd.texts import open_corpus
 
 LENGTHS = (12, 64, 128)
-SAMPLES = 150
-CALLS_PER_TURN = 5
-AGREEMENT_TEXTS = 1000
+TURNS = 15
+CALLS_PER_TURN = 10
+FEEDS = 10
+PAUSE_S = 0.005  # the idle threads of the engine before go to sleep
+AGREEMENT_TEXTS = 600
+CALIBRATION_TEXTS = 150
+FLOOR = "int8 products alone"
+BASE = "optimum int8"
+ENGINES = Path(__file__).with_name("inference_engines.py")
 
-Feed = Mapping[str, NDArray[np.int64]]
-Engine = Callable[[Feed], NDArray[np.float32]]
+Feeds = list[dict[str, list[list[int]]]]
 
 
 def main() -> None:
-    """Measure every engine and write the JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("student", type=Path)
+    """Measure every student and write the JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--student", type=Path, action="append", required=True)
+    parser.add_argument(
+        "--layers", type=int, action="append", default=[], help="more students: its first layers"
+    )
+    parser.add_argument("--openvino", type=Path, help="the Python that has openvino and nncf")
     parser.add_argument("--data", default="clinc150")
-    parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--samples", type=int, default=SAMPLES)
+    parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".json"))
     arguments = parser.parse_args()
+    report: dict[str, Any] = {
+        "versions": versions(),
+        "environment": asdict(read_environment()),
+        "students": {},
+    }
     with tempfile.TemporaryDirectory() as scratch:
-        files = make_files(arguments.student, Path(scratch))
-        encoder = Encoder.from_folder(Path(scratch) / "portable", max_length=128, inputs=files["inputs"])
-        texts = [row.text for row in open_corpus(arguments.data).read("test")]
-        report: dict[str, Any] = {
-            "versions": versions(),
-            "machine": platform.processor() or platform.machine(),
-        }
-        for threads in (1, 2):
-            engines = open_engines(files, threads)
-            report[f"{threads}_threads"] = measure(engines, encoder, texts, arguments.samples)
-            if threads == 1:
-                report["agreement_with_pytorch"] = agreements(engines, encoder, texts[:AGREEMENT_TEXTS])
-                report["floor_ms"] = {n: floor_ms(files["fp32"], n) for n in LENGTHS}
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+        students = list(arguments.student)
+        students += [cut(arguments.student[0], n, Path(scratch) / f"cut-{n}") for n in arguments.layers]
+        for number, student in enumerate(students):
+            folder = Path(scratch) / str(number)
+            layers = json.loads((student / "config.json").read_text(encoding="utf-8"))["num_hidden_layers"]
+            found = measure_student(student, folder, arguments.data, arguments.openvino)
+            report["students"][f"{layers} layers"] = found
+            print_table(f"{layers} layers", found)
     arguments.output.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    print_table(report)
 
 
-def make_files(student: Path, scratch: Path) -> dict[str, Any]:
-    """Export the student in every way that starts from a file."""
+def cut(student: Path, layers: int, folder: Path) -> Path:
+    """Save a student's first layers: its answers are worth nothing, its speed is that of a trained one."""
+    opened = open_student(student, max_length=None)
+    encoder: Any = opened.model.base_model
+    encoder.encoder.layer = encoder.encoder.layer[:layers]
+    opened.model.config.num_hidden_layers = layers
+    opened.model.save_pretrained(folder)
+    opened.tokenizer.save_pretrained(folder)
+    return folder
+
+
+def measure_student(student: Path, scratch: Path, data: str, openvino: Path | None) -> dict[str, Any]:
+    """Measure one student with one thread and with two, and what its engines answer."""
+    files, inputs = make_files(student, scratch)
+    encoder = Encoder.from_folder(scratch / Recipe.PORTABLE, max_length=max(LENGTHS), inputs=inputs)
+    corpus = open_corpus(data)
+    texts, others = ([row.text for row in corpus.read(split)] for split in ("test", "train"))
+    some = others[:: len(others) // CALIBRATION_TEXTS]
+    calibration = [plain(encoder.feed([tokens])) for tokens in encoder.encode(some)]
+    (scratch / "plain" / "calibration.json").write_text(json.dumps(calibration), encoding="utf-8")
+    found: dict[str, Any] = {}
+    for threads in (1, 2):
+        with ExitStack() as stack:
+            workers = start_workers(files, threads, openvino, stack)
+            found[f"threads_{threads}_ms"] = time_in_turns(workers, encoder, texts)
+            if threads == 1:
+                found["agreement_with_pytorch"] = agreements(workers, encoder, texts[:AGREEMENT_TEXTS])
+    return found
+
+
+def make_files(student: Path, scratch: Path) -> tuple[dict[str, tuple[str, Path]], Sequence[str]]:
+    """Make every engine's file from one student; return kind and file by name, and the inputs' names."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
     from optimum.onnxruntime import ORTQuantizer
     from optimum.onnxruntime.configuration import AutoQuantizationConfig
 
-    files: dict[str, Any] = {"student": student}
+    files: dict[str, tuple[str, Path]] = {}
     for recipe in (Recipe.PORTABLE, Recipe.FAST):
         config = ExportConfig(recipe=recipe, keep_fp32=True, max_length=max(LENGTHS))
         result = export_student(student, scratch / recipe, config=config, corpus=None)
-        files[f"mixkd {recipe}"] = result.bundle.model_path
+        files[f"mixkd {recipe}"] = "onnx", result.bundle.model_path
     bundle = open_bundle(scratch / Recipe.PORTABLE)
-    files["inputs"], files["mixkd fp32"] = bundle.manifest.inputs, bundle.fp32_path
+    assert bundle.fp32_path is not None
+    files[FLOOR] = "products", bundle.model_path
+    files["mixkd fp32"] = "onnx", bundle.fp32_path
     plain = scratch / "plain"
     plain.mkdir()
     (plain / "config.json").write_bytes((student / "config.json").read_bytes())
-    files["fp32"] = plain / "model.onnx"
-    onnx.save(convert(open_student(student, max_length=None).model), files["fp32"])
+    onnx.save(convert(open_student(student, max_length=None).model), plain / "model.onnx")
     default = AutoQuantizationConfig.avx512_vnni(is_static=False, per_channel=False)
     ORTQuantizer.from_pretrained(plain, file_name="model.onnx").quantize(
         save_dir=plain, quantization_config=default
     )
-    files["optimum int8"] = plain / "model_quantized.onnx"
-    files["quantize_dynamic"] = plain / "dynamic.onnx"
-    quantize_dynamic(files["fp32"], files["quantize_dynamic"], weight_type=QuantType.QInt8)
-    return files
+    quantize_dynamic(plain / "model.onnx", plain / "dynamic.onnx", weight_type=QuantType.QInt8)
+    files[BASE] = "onnx", plain / "model_quantized.onnx"
+    files["quantize_dynamic"] = "onnx", plain / "dynamic.onnx"
+    files["onnxruntime fp32"] = "onnx", plain / "model.onnx"
+    files["openvino nncf int8"] = "openvino", plain / "model.onnx"
+    files["pytorch fp32"] = "torch", student
+    files["torch.compile fp32"] = "compiled", student
+    return files, bundle.manifest.inputs
 
 
-def open_engines(files: Mapping[str, Any], threads: int) -> dict[str, Engine]:
-    """Open every engine that is installed."""
-    engines: dict[str, Engine] = {}
-    for name in ("mixkd portable", "mixkd fast", "mixkd fp32", "optimum int8", "quantize_dynamic"):
-        engines[name] = onnx_engine(files[name], threads)
-    engines["onnxruntime fp32"] = onnx_engine(files["fp32"], threads)
-    engines |= torch_engines(files["student"], threads)
-    try:
-        engines["openvino nncf int8"] = openvino_engine(files["fp32"], files["inputs"], threads)
-    except ImportError:
-        print("openvino and nncf are not installed: left out")
-    return engines
+class Worker:
+    """One engine in its own process; a context manager that ends it."""
+
+    def __init__(self, python: str, kind: str, file: Path, threads: int) -> None:
+        self._process = subprocess.Popen(
+            [python, str(ENGINES), kind, str(file), str(threads)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def __enter__(self) -> "Worker":
+        self.ready = self._read() == "ready"
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def ask(self, do: str, **fields: Any) -> Any:
+        """Send a request and return the answer."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({"do": do, **fields}) + "\n")
+        self._process.stdin.flush()
+        return self._read()
+
+    def _read(self) -> Any:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        return json.loads(line) if line else None
 
 
-def onnx_engine(file: Path, threads: int) -> Engine:
-    """Return an onnxruntime session, opened as the runtime opens its own, with the arena that peers have."""
-    session = make_session(file, threads=threads, arena=True)
-    return lambda feed: np.asarray(session.run(["logits"], dict(feed))[0])
+def start_workers(
+    files: Mapping[str, tuple[str, Path]], threads: int, openvino: Path | None, stack: ExitStack
+) -> dict[str, Worker]:
+    """Start every engine that runs here."""
+    workers = {}
+    for name, (kind, file) in files.items():
+        if kind == "openvino" and openvino is None:
+            continue
+        python = str(openvino) if kind == "openvino" else sys.executable
+        worker = stack.enter_context(Worker(python, kind, file, threads))
+        if worker.ready:
+            workers[name] = worker
+        else:
+            print(f"{name} doesn't run here: left out", file=sys.stderr)
+    return workers
 
 
-def torch_engines(student: Path, threads: int) -> dict[str, Engine]:
-    """Return PyTorch as it is, and compiled where a compiler is at hand."""
-    import torch
-
-    from mixkd.export.reference import TorchModel
-
-    model = TorchModel(student, threads=threads)
-
-    def eager(feed: Feed) -> NDArray[np.float32]:
-        return model.run({name: torch.from_numpy(array) for name, array in feed.items()})
-
-    compiled = torch.compile(model.module, dynamic=True)
-
-    def compile_run(feed: Feed) -> NDArray[np.float32]:
-        with torch.inference_mode():
-            answer = compiled(**{name: torch.from_numpy(array) for name, array in feed.items()})
-        return np.asarray(answer.logits.numpy())
-
-    sample = {"input_ids": np.ones((1, 9), np.int64), "attention_mask": np.ones((1, 9), np.int64)}
-    try:
-        compile_run(sample)
-    except Exception as error:  # a missing compiler shows in many ways
-        print(f"torch.compile doesn't work here, left out: {type(error).__name__}")
-        return {"pytorch fp32": eager}
-    return {"pytorch fp32": eager, "torch.compile fp32": compile_run}
-
-
-def openvino_engine(file: Path, inputs: Sequence[str], threads: int) -> Engine:
-    """Return OpenVINO's int8, calibrated by NNCF as its documentation says for transformers."""
-    import nncf  # type: ignore[import-not-found]  # measured where it is installed
-    import openvino  # type: ignore[import-not-found]  # the same
-
-    rng = np.random.default_rng(0)
-    samples = []
-    for length in rng.integers(6, 40, 100):
-        ids = rng.integers(1000, 20000, (1, length))
-        arrays = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
-        samples.append({name: arrays[name] for name in inputs})
-    core = openvino.Core()
-    quantized = nncf.quantize(
-        core.read_model(file), nncf.Dataset(samples), model_type=nncf.ModelType.TRANSFORMER
-    )
-    options = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
-    compiled = core.compile_model(quantized, "CPU", options)
-    request = compiled.create_infer_request()
-    return lambda feed: np.asarray(request.infer(dict(feed))[compiled.output(0)])
-
-
-def feed_of_length(encoder: Encoder, texts: Sequence[str], length: int, start: int) -> Feed:
-    """Return a feed of real words, exactly `length` tokens: consecutive texts, cut where they are enough."""
-    tokens = encoder.encode([" ".join(texts[start : start + 30])])[0]
-    short = type(tokens)(tokens.ids[:length].copy(), tokens.type_ids[:length].copy(), truncated=True)
-    short.ids[-1] = tokens.ids[-1]
-    return encoder.feed([short])
-
-
-def measure(
-    engines: Mapping[str, Engine], encoder: Encoder, texts: Sequence[str], samples: int
+def time_in_turns(
+    workers: Mapping[str, Worker], encoder: Encoder, texts: Sequence[str]
 ) -> dict[str, dict[int, dict[str, float]]]:
-    """Time every engine at every length, taking turns; milliseconds."""
-    found: dict[str, dict[int, dict[str, float]]] = {name: {} for name in engines}
+    """Time every engine at every length; milliseconds."""
+    found: dict[str, dict[int, dict[str, float]]] = {name: {} for name in workers}
     order = random.Random(0)
     for length in LENGTHS:
-        feeds = [feed_of_length(encoder, texts, length, start) for start in range(0, 20 * 30, 30)]
-        taken: dict[str, list[int]] = {name: [] for name in engines}
-        for round_number in range(-2, -(-samples // CALLS_PER_TURN)):
-            feed = feeds[round_number % len(feeds)]
-            for name, engine in order.sample(list(engines.items()), len(engines)):
-                engine(feed)  # untimed: the weights of the engine before stand in the caches
-                for _ in range(CALLS_PER_TURN):
-                    started = time.perf_counter_ns()
-                    engine(feed)
-                    if round_number >= 0:
-                        taken[name].append(time.perf_counter_ns() - started)
+        feeds = [feed_of_length(encoder, texts[30 * i : 30 * i + 30], length) for i in range(FEEDS)]
+        for worker in workers.values():
+            worker.ask("feeds", feeds=feeds)
+        taken: dict[str, list[int]] = {name: [] for name in workers}
+        for turn in range(-FEEDS, TURNS):  # before 0, each text is answered once untimed
+            calls = CALLS_PER_TURN if turn >= 0 else 1
+            for name in order.sample(list(workers), len(workers)):
+                time.sleep(PAUSE_S)
+                times = workers[name].ask("time", feed=turn % FEEDS, calls=calls)
+                taken[name] += times if turn >= 0 else []
         for name, values in taken.items():
             p10, p50, p90 = np.percentile(values, [10, 50, 90]) / 1e6
-            found[name][length] = {"p10_ms": p10, "p50_ms": p50, "p90_ms": p90}
+            found[name][length] = {"p10": p10, "p50": p50, "p90": p90}
     return found
 
 
-def agreements(engines: Mapping[str, Engine], encoder: Encoder, texts: Sequence[str]) -> dict[str, float]:
+def feed_of_length(encoder: Encoder, texts: Sequence[str], length: int) -> dict[str, list[list[int]]]:
+    """Return a feed of real words, exactly `length` tokens: texts in a row, cut where it is enough."""
+    tokens = encoder.encode([" ".join(texts)])[0]
+    short = type(tokens)(tokens.ids[:length].copy(), tokens.type_ids[:length].copy(), truncated=True)
+    short.ids[-1] = tokens.ids[-1]
+    return plain(encoder.feed([short]))
+
+
+def plain(feed: Mapping[str, Any]) -> dict[str, list[list[int]]]:
+    """Return a feed as JSON values."""
+    return {name: array.tolist() for name, array in feed.items()}
+
+
+def agreements(workers: Mapping[str, Worker], encoder: Encoder, texts: Sequence[str]) -> dict[str, float]:
     """Return each engine's share of texts answered as PyTorch answers them."""
-    feeds = [encoder.feed([tokens]) for tokens in encoder.encode(texts)]
-    truth = [int(engines["pytorch fp32"](feed).argmax()) for feed in feeds]
-    return {
-        name: float(np.mean([int(engine(feed).argmax()) == t for feed, t in zip(feeds, truth, strict=True)]))
-        for name, engine in engines.items()
-    }
+    feeds = [plain(encoder.feed([tokens])) for tokens in encoder.encode(texts)]
+    answers = {}
+    for name, worker in workers.items():
+        if name != FLOOR:
+            worker.ask("feeds", feeds=feeds)
+            answers[name] = np.array(worker.ask("answer"))
+    truth = answers["pytorch fp32"]
+    return {name: float((answer == truth).mean()) for name, answer in answers.items()}
 
 
-def floor_ms(fp32: Path, length: int) -> float:
-    """Return the time of the graph's constant products alone, at the rate of one plain int8 product."""
-    weights = [t for t in onnx.load(fp32).graph.initializer if len(t.dims) == 2 and "MatMul" in t.name]
-    products = [length * t.dims[0] * t.dims[1] for t in weights]
-    return float(sum(products)) / int8_rate(length) / 1e6
-
-
-def int8_rate(rows: int, inner: int = 384, columns: int = 1536) -> float:
-    """Return multiplications per nanosecond of a plain MatMulInteger of that shape, one thread."""
-    weight = onnx.numpy_helper.from_array(np.ones((inner, columns), np.int8), "weight")
-    graph = onnx.helper.make_graph(
-        [onnx.helper.make_node("MatMulInteger", ["x", "weight"], ["y"])],
-        "product",
-        [onnx.helper.make_tensor_value_info("x", onnx.TensorProto.UINT8, [rows, inner])],
-        [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.INT32, [rows, columns])],
-        [weight],
-    )
-    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=8)
-    with tempfile.TemporaryDirectory() as scratch:
-        onnx.save(model, Path(scratch) / "product.onnx")
-        session = make_session(Path(scratch) / "product.onnx", threads=1, arena=True)
-    x = np.ones((rows, inner), np.uint8)
-    taken = []
-    for _ in range(300):
-        started = time.perf_counter_ns()
-        session.run(None, {"x": x})
-        taken.append(time.perf_counter_ns() - started)
-    return rows * inner * columns / float(np.percentile(taken, 10))
-
-
-def print_table(report: Mapping[str, Any]) -> None:
-    """Print p50 by engine and length, and how many times as fast as optimum's default int8."""
-    for key in ("1_threads", "2_threads"):
-        base = report[key]["optimum int8"]
-        print(f"\n{key}: p50 ms (times as fast as optimum int8)")
-        for name, by_length in report[key].items():
+def print_table(title: str, found: Mapping[str, Any]) -> None:
+    """Print p50 by engine and length: milliseconds, times as fast as optimum's int8, share of the floor."""
+    for key in ("threads_1_ms", "threads_2_ms"):
+        base, floor = found[key][BASE], found[key][FLOOR]
+        print(f"\n{title}, {key}: p50 (times as fast as {BASE}; share that is int8 products)")
+        for name, by_length in found[key].items():
             cells = [
-                f"{v['p50_ms']:8.2f} ({base[n]['p50_ms'] / v['p50_ms']:.2f}x)" for n, v in by_length.items()
+                f"{v['p50']:8.3f} ({base[n]['p50'] / v['p50']:.2f}x; {floor[n]['p50'] / v['p50']:.0%})"
+                for n, v in by_length.items()
             ]
-            print(f"  {name:22}" + "".join(cells))
-    print("\nagreement with PyTorch:", report["agreement_with_pytorch"])
-    print("floor of the int8 products, ms:", report["floor_ms"])
+            agreement = found["agreement_with_pytorch"].get(name)
+            print(f"  {name:20}" + "".join(cells) + (f"  {agreement:.1%}" if agreement is not None else ""))
 
 
 if __name__ == "__main__":

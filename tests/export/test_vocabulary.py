@@ -116,8 +116,8 @@ def test_shared_rows_leave_every_text_cut_as_before(bundles: tuple[Path, Path]) 
     assert old.offsets == new.offsets
     assert max(new.ids) < rows
     inside = f"{INSIDE[4]} {INSIDE[9]}"
-    answers = [Classifier.load(bundle).predict_proba([inside]) for bundle in (whole, shared)]
-    np.testing.assert_array_equal(*answers)
+    first, second = (Classifier.load(bundle).predict_proba([inside]) for bundle in (whole, shared))
+    np.testing.assert_array_equal(first, second)
 
 
 def test_shared_row_is_that_of_the_nearest_piece(bundles: tuple[Path, Path]) -> None:

@@ -111,7 +111,7 @@ def round_blocks(table: NDArray[np.float32], block: int) -> tuple[NDArray[np.int
 
 def is_matrix(value: NDArray[Any] | None) -> bool:
     """Tell whether a constant is a matrix of fp32 numbers."""
-    return value is not None and value.ndim == 2 and value.dtype == np.float32
+    return value is not None and value.ndim == 2 and bool(value.dtype == np.float32)
 
 
 def _halves(table: NDArray[Any]) -> bool:
