@@ -129,7 +129,7 @@ def test_validation_chooses_and_the_test_split_is_only_told(folder: Path, result
 
 
 def test_untrained_student_has_the_size_of_the_trained_one(folder: Path, result: dict[str, Any]) -> None:
-    probes = json.loads((folder / "out" / "untrained.json").read_text())
+    probes = {probe["name"]: probe for probe in json.loads((folder / "out" / "untrained.json").read_text())}
     for one in result["candidates"]:
         if one["state"] == "measured":
             # A random tiny model has equal biases, which the file holds once.

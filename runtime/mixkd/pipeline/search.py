@@ -18,6 +18,7 @@ from mixkd.outputs import check_output, clear_write_errors
 from mixkd.pipeline.search_grid import Candidate, SearchConfig, make_grid
 from mixkd.pipeline.search_measuring import Measuring, Probe, why_absent
 from mixkd.pipeline.search_outcomes import Outcome, State, best_fitting, drop_out, mark_pareto
+from mixkd.runs import read_run
 from mixkd.runtime.bench.progress import Progress, no_progress
 from mixkd.runtime.bench.report import Report
 from mixkd.runtime.bench.targets.base import Evidence, LocalTarget, Target
@@ -28,6 +29,7 @@ from mixkd.texts import Corpus
 RESULT_FILE = "search.json"
 _ASKED_FILE = "asked.json"
 _PROBES_FILE = "untrained.json"
+_SCRATCH = ".untrained-"
 _FORMAT = 1
 
 
@@ -101,6 +103,8 @@ def _open_output(output: Path, asked: dict[str, Any], *, overwrite: bool, resume
     if file.is_file() and resume:
         if file.read_text(encoding="utf-8") != text:
             raise ConfigError(f"{output} was begun with another teacher, data or training (see {file.name})")
+        for left in output.glob(f"{_SCRATCH}*"):
+            shutil.rmtree(left, ignore_errors=True)
         return
     if file.is_file() and not overwrite:
         raise OutputError(f"{output} holds a search: --resume goes on with it, --overwrite starts anew")
@@ -164,15 +168,18 @@ class _Search:
     def _probe(self, candidates: Sequence[Candidate]) -> list[Outcome]:
         """Measure the candidates untrained, those of an interrupted search left out; return who drops out."""
         file = self._output / _PROBES_FILE
-        known: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-        new = [candidate for candidate in candidates if candidate.name not in known]
+        stored = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
+        probes = {probe["name"]: Probe(**probe) for probe in stored}
+        new = [candidate for candidate in candidates if candidate.name not in probes]
         if new:
             self._announce(f"measuring {len(new)} untrained students")
-            with tempfile.TemporaryDirectory(prefix=".untrained-", dir=self._output) as scratch:
-                known |= {probe.name: asdict(probe) for probe in self._measuring.probe(new, Path(scratch))}
-            _write(file, json.dumps(known, indent=1) + "\n")
-        probes = [Probe(**known[candidate.name]) for candidate in candidates]
-        dropped = [outcome for probe in probes if (outcome := drop_out(probe, self._grid))]
+            with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=self._output) as scratch:
+                probes |= {probe.name: probe for probe in self._measuring.probe(new, Path(scratch))}
+            # What failed is tried again the next time.
+            kept = [asdict(probe) for probe in probes.values() if probe.failure is None]
+            _write(file, json.dumps(kept, indent=1) + "\n")
+        found = [drop_out(probes[candidate.name], self._grid) for candidate in candidates]
+        dropped = [outcome for outcome in found if outcome is not None]
         for outcome in dropped:
             self._announce(f"{outcome.name} is {outcome.state}, untrained: {outcome.reason}")
         return dropped
@@ -181,9 +188,15 @@ class _Search:
         """Return the candidate's bundle; its student is trained and exported where it doesn't stand yet."""
         student = self._output / "students" / candidate.shape.name
         folder = self._output / "bundles" / candidate.name
-        if not student.is_dir():
-            self._announce(f"training {candidate.shape.name}")
-            shape = candidate.shape
+        shape = candidate.shape
+        if student.is_dir():
+            made_from = (read_run(student) or {}).get("config", {}).get("student")
+            if made_from != shape.model:
+                raise ConfigError(
+                    f"{student} was made from {made_from}, not {shape.model}: rename one of them"
+                )
+        else:
+            self._announce(f"training {shape.name}")
             config = replace(self._distillation, student_layers=shape.layers, student=shape.model)
             distill(self._teacher, self._corpus, student, config=config, resume=True, announce=self._announce)
         if not folder.is_dir():
