@@ -26,10 +26,10 @@ from .losses import Weights
 from .models import most_tokens, quiet_transformers
 from .processes import process_state, shared_work_folder
 from .teacher_pass import teacher_logits
-from .trainer import ObjectiveTrainer, last_checkpoint
+from .trainer import COMPLETE, ObjectiveTrainer, last_checkpoint
 
 _CHECKPOINTS = "checkpoints"
-_KEEP = f"{_CHECKPOINTS}/checkpoint-*"
+_KEEP = f"{_CHECKPOINTS}/checkpoint-*/{COMPLETE}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,309 @@
+"""How many examples a second one MixKD step takes in, against plain ways to write the same step.
+
+    python benchmarks/training_speed.py --teacher TEACHER [--data clinc150 ...] [--output FILE]
+
+One process, all cores, the contenders in turns; the same student, texts, pairs per batch and objective
+(L_MLE + L_SM + L_TMKD). Examples per second are all examples over all time, since batches differ in length.
+
+    ours        the step of `ObjectiveTrainer`, in the precision it chooses for this machine
+    plain       float32, one forward per term, every text padded to max_length, AdamW unfused
+    usual       the same, padded to the longest of the batch, under bf16 autocast
+    usual-fp32  the same in float32: on a processor without bf16 instructions the stronger of the two
+
+`--accuracy STEPS` trains ours and usual-fp32 for as many steps each and judges both on the test split.
+"""
+
+import argparse
+import copy
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812 - the name everybody knows
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import PreTrainedModel, get_linear_schedule_with_warmup
+
+from mixkd.compress.config import DistillConfig, Selection
+from mixkd.compress.data import Collator, TrainingData, prepare
+from mixkd.compress.first_token import first_token_only
+from mixkd.compress.labels import LabelSpace, read_label_space
+from mixkd.compress.losses import Weights
+from mixkd.compress.mixup import Mix, draw_mix
+from mixkd.compress.models import find_model, load_tokenizer, load_with_new_head
+from mixkd.compress.student import cut_layers
+from mixkd.compress.trainer import ObjectiveTrainer
+from mixkd.runs import versions
+from mixkd.runtime.bench.environment import read_environment
+from mixkd.texts import open_corpus
+
+LAYERS, BATCH, MAX_LENGTH, RATE = 3, 32, 128, 2e-4
+ROUNDS = 12
+STEPS = {"ours": 8, "usual-fp32": 4, "usual": 2, "plain": 1}
+"""Steps of each in one round: the fast ones need more batches to meet every length."""
+
+Batch = dict[str, Tensor]
+Step = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One data set, ready to train on."""
+
+    teacher: PreTrainedModel
+    student: PreTrainedModel
+    labels: LabelSpace
+    data: TrainingData
+    collator: Collator
+    folder: Path
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--teacher", required=True)
+    parser.add_argument("--data", nargs="+", default=["clinc150"])
+    parser.add_argument("--accuracy", type=int, default=0, metavar="STEPS")
+    parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".json"))
+    arguments = parser.parse_args()
+    rate = matrix_product_rate()
+    found: dict[str, Any] = {
+        "batch_size": BATCH,
+        "max_length": MAX_LENGTH,
+        "student_layers": LAYERS,
+        "threads": torch.get_num_threads(),
+        "matrix_product_gflops": round(rate / 1e9, 1),
+        "versions": versions(),
+        "environment": asdict(read_environment()),
+        "sets": {},
+    }
+    for name in arguments.data:
+        with tempfile.TemporaryDirectory() as folder:
+            setting = prepare_setting(arguments.teacher, name, Path(folder))
+            measured = measure(setting, rate)
+            if arguments.accuracy:
+                measured["accuracy_after_steps"] = accuracies(setting, arguments.accuracy)
+        found["sets"][Path(name).name] = measured
+        report(name, measured)
+    arguments.output.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+def prepare_setting(teacher: str, name: str, folder: Path) -> Setting:
+    """Tokenise a data set; a teacher of other labels gets a new head, which costs the same."""
+    corpus = open_corpus(name)
+    labels = read_label_space(corpus, task=None)
+    path = find_model(teacher)
+    tokenizer = load_tokenizer(path)
+    data = prepare(
+        corpus, labels, tokenizer, max_length=MAX_LENGTH, selection=Selection(), cache=folder / "data"
+    )
+    model = load_with_new_head(path, labels).eval().requires_grad_(False)
+    student = cut_layers(model, LAYERS).requires_grad_(True)
+    return Setting(model, student, labels, data, Collator(tokenizer, labels), folder)
+
+
+def measure(setting: Setting, rate: float) -> dict[str, Any]:
+    """Return every step's seconds, the examples per second and the ratios, round by round."""
+    with ExitStack() as stack:
+        steps = contenders(setting, stack)
+        for step in steps.values():
+            step()  # warm
+        seconds: dict[str, list[float]] = {name: [] for name in steps}
+        for _ in range(ROUNDS):
+            for name, step in steps.items():
+                for _ in range(STEPS[name]):
+                    start = time.perf_counter()
+                    step()
+                    seconds[name].append(time.perf_counter() - start)
+        counter = FlopCounterMode(display=False)
+        with counter:
+            for _ in range(STEPS["ours"]):
+                steps["ours"]()
+    per_step = counter.get_total_flops() / STEPS["ours"]
+    speed = {name: BATCH * len(taken) / sum(taken) for name, taken in seconds.items()}
+    return {
+        "examples_per_second": {name: round(value, 2) for name, value in speed.items()},
+        "ours_against": {n: interval(seconds["ours"], taken) for n, taken in seconds.items() if n != "ours"},
+        "ours_gflop_per_step": round(per_step / 1e9, 2),
+        "ours_share_of_matrix_product_rate": round(per_step / statistics.mean(seconds["ours"]) / rate, 3),
+        "seconds": {name: [round(s, 5) for s in taken] for name, taken in seconds.items()},
+    }
+
+
+def interval(ours: list[float], other: list[float]) -> dict[str, float]:
+    """Return how many times as fast ours is, with a 95 % bootstrap interval over the steps."""
+    rng = np.random.default_rng(0)
+    means = [
+        rng.choice(taken, (2000, len(taken))).mean(axis=1) for taken in (np.array(other), np.array(ours))
+    ]
+    low, high = np.quantile(means[0] / means[1], [0.025, 0.975])
+    ratio = statistics.mean(other) / statistics.mean(ours)
+    return {"times": round(ratio, 2), "low": round(float(low), 2), "high": round(float(high), 2)}
+
+
+def contenders(setting: Setting, stack: ExitStack) -> dict[str, Step]:
+    """Return one step of each, with a student and an optimiser of its own."""
+    return {
+        "ours": our_step(setting, stack),
+        "usual-fp32": Plain(setting, length=None, autocast=False).step,
+        "usual": Plain(setting, length=None, autocast=True).step,
+        "plain": Plain(setting, length=MAX_LENGTH, autocast=False).step,
+    }
+
+
+def our_step(setting: Setting, stack: ExitStack) -> Step:
+    """Return the step that `mkd distill` takes, from the loader to the optimiser."""
+    trainer = our_trainer(setting, stack, epochs=1.0)
+    optimizer = trainer.create_optimizer()
+    trainer.current_gradient_accumulation_steps = 1  # its training loop would set it
+    batches = endless(trainer.get_train_dataloader())
+
+    def step() -> None:
+        trainer.training_step(trainer.model, next(batches))
+        torch.nn.utils.clip_grad_norm_(trainer.model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return step
+
+
+def our_trainer(setting: Setting, stack: ExitStack, *, epochs: float) -> ObjectiveTrainer:
+    """Return the trainer of `mkd distill`."""
+    student, teacher = copy.deepcopy(setting.student), copy.deepcopy(setting.teacher)
+    for model in (student, teacher):
+        stack.enter_context(first_token_only(model))
+    config = DistillConfig(batch_size=BATCH, epochs=epochs, learning_rate=RATE, head_learning_rate=10 * RATE)
+    config = config.resolve(width=student.config.hidden_size, longest=MAX_LENGTH)
+    return ObjectiveTrainer(
+        student,
+        teacher=teacher,
+        weights=Weights(mle=1.0, **config.alphas()),
+        mixing=config,
+        labels=setting.labels,
+        config=config,
+        train=setting.data.train,
+        validation=setting.data.evaluated["validation"],
+        collator=setting.collator,
+        checkpoints=setting.folder / "checkpoints",
+    )
+
+
+class Plain:
+    """The objective as one reads it: one forward per term, one term after the other.
+
+    Args:
+        setting: The data and the models; the student is copied.
+        length: What texts are padded to; None pads to the longest of the batch.
+        autocast: Whether the forwards run in bf16.
+    """
+
+    def __init__(self, setting: Setting, *, length: int | None, autocast: bool) -> None:
+        self.student = copy.deepcopy(setting.student).train()
+        self._teacher = setting.teacher
+        self._autocast = autocast
+        named = list(self.student.named_parameters())
+        head = [p for name, p in named if "pooler" in name or "classifier" in name]
+        body = [p for name, p in named if not ("pooler" in name or "classifier" in name)]
+        groups = [{"params": body, "lr": RATE}, {"params": head, "lr": 10 * RATE}]
+        self.optimizer = torch.optim.AdamW(groups, weight_decay=0.01, foreach=False)
+        self._generator = torch.Generator().manual_seed(0)
+        loader = DataLoader(
+            setting.data.train,  # type: ignore[arg-type]  # a datasets.Dataset is one
+            BATCH,
+            shuffle=True,
+            generator=self._generator,
+            drop_last=True,
+            collate_fn=lambda rows: padded(setting.collator(rows), length),
+        )
+        self._batches = endless(loader)
+
+    def step(self) -> None:
+        """Take one batch."""
+        batch = next(self._batches)
+        ids, mask, targets = batch["input_ids"], batch["attention_mask"], batch["labels"]
+        mix = draw_mix(BATCH, ratio=1.0, beta=0.4, per_batch=False, generator=self._generator)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self._autocast):
+            originals = self.student(input_ids=ids, attention_mask=mask).logits.float()
+            mle = F.cross_entropy(originals, targets)
+            logits = mixed(self.student, ids, mask, mix)
+            first = F.cross_entropy(logits, targets[mix.first], reduction="none")
+            second = F.cross_entropy(logits, targets[mix.second], reduction="none")
+            sm = (mix.lam * first + (1 - mix.lam) * second).mean()
+            with torch.no_grad():
+                asked = mixed(self._teacher, ids, mask, mix)
+            tmkd = F.mse_loss(mixed(self.student, ids, mask, mix), asked)
+        (mle + sm + tmkd).backward()
+        torch.nn.utils.clip_grad_norm_(self.student.parameters(), 1.0)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+
+def mixed(model: PreTrainedModel, ids: Tensor, mask: Tensor, mix: Mix) -> Tensor:
+    """Return a model's logits, (B, C), on mixed examples."""
+    words, lam = model.get_input_embeddings()(ids), mix.lam[:, None, None]
+    embeddings = lam * words[mix.first] + (1 - lam) * words[mix.second]
+    logits: Tensor = model(inputs_embeds=embeddings, attention_mask=mask[mix.first] | mask[mix.second]).logits
+    return logits.float()
+
+
+def padded(batch: Batch, length: int | None) -> Batch:
+    """Pad a batch on the right to `length`; None leaves it as it is."""
+    if length is None:
+        return batch
+    fill = length - batch["input_ids"].shape[1]
+    return {name: F.pad(t, (0, fill)) if name != "labels" else t for name, t in batch.items()}
+
+
+def endless(loader: Iterable[Batch]) -> Iterator[Batch]:
+    """Yield the loader's batches for ever."""
+    while True:
+        yield from loader
+
+
+def accuracies(setting: Setting, steps: int) -> dict[str, float]:
+    """Return the test accuracies, as fractions of one, after as many steps of ours and of usual-fp32."""
+    with ExitStack() as stack:
+        ours = our_trainer(setting, stack, epochs=steps * BATCH / len(setting.data.train))
+        ours.train()
+        usual = Plain(setting, length=None, autocast=False)
+        schedule = get_linear_schedule_with_warmup(usual.optimizer, steps // 10, steps)
+        for _ in range(steps):
+            usual.step()
+            schedule.step()
+        found = {}
+        for name, model in (("ours", ours.model), ("usual-fp32", usual.student)):
+            ours.model.load_state_dict(model.state_dict())
+            metrics = ours.predict(setting.data.evaluated["test"]).metrics or {}
+            found[name] = round(metrics["test_accuracy"], 4)
+        return {"steps": steps, **found}
+
+
+def matrix_product_rate() -> float:
+    """Return the machine's float32 rate, in operations a second, at the shape of a feed-forward layer."""
+    rows, inner, outer = torch.randn(1024, 384), torch.randn(384, 1536), torch.empty(1024, 1536)
+    best = float("inf")
+    for _ in range(200):
+        start = time.perf_counter()
+        torch.mm(rows, inner, out=outer)
+        best = min(best, time.perf_counter() - start)
+    return 2 * 1024 * 384 * 1536 / best
+
+
+def report(name: str, measured: dict[str, Any]) -> None:
+    """Print what was measured on one data set."""
+    print(f"{name}: {measured['examples_per_second']} examples/s; ours against {measured['ours_against']}")
+    print(f"  ours at {measured['ours_share_of_matrix_product_rate']:.0%} of the matrix product rate")
+    print(f"  {measured.get('accuracy_after_steps', '')}")
+
+
+if __name__ == "__main__":
+    main()
