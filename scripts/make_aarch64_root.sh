@@ -6,11 +6,12 @@
 #   scripts/make_aarch64_root.sh [FOLDER]     FOLDER is $MKD_AARCH64_ROOT, else ~/.cache/mixkd/aarch64
 set -euo pipefail
 here="$(cd "$(dirname "$0")/.." && pwd)"
-root="${1:-${MKD_AARCH64_ROOT:-${XDG_CACHE_HOME:-$HOME/.cache}/mixkd/aarch64}}"
+cache=${XDG_CACHE_HOME:-~/.cache}
+root="${1:-${MKD_AARCH64_ROOT:-$cache/mixkd/aarch64}}"
 python="${PYTHON:-python3}"
 packages=(numpy onnxruntime tokenizers)
 
-# One line per thing that shapes the root: made anew when this script or a pinned version changes.
+# A fingerprint of what shapes the root: it is made anew when this script or a pinned version changes.
 wanted="$(cat "$0" <(grep -E "^($(IFS='|'; echo "${packages[*]}"))==" "$here/constraints.txt") | sha256sum)"
 if [ "$(cat "$root/made-of" 2>/dev/null)" = "$wanted" ]; then
     exit 0
@@ -43,7 +44,8 @@ done
 "$python" -m venv "$work/venv"
 version="$(basename "$(readlink -f "$made/usr/bin/python3")")"
 "$work/venv/bin/python" -m pip --quiet --disable-pip-version-check install --no-deps --only-binary=:all: \
-    --platform manylinux_2_28_aarch64 --platform manylinux_2_17_aarch64 --implementation cp --python-version "${version#python}" \
+    --platform manylinux_2_28_aarch64 --platform manylinux_2_17_aarch64 \
+    --implementation cp --python-version "${version#python}" \
     --constraint "$here/constraints.txt" --target "$made/usr/lib/python3/dist-packages" "${packages[@]}"
 
 # onnxruntime reads the processor here; qemu 7 would show it the host's.
