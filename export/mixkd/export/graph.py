@@ -48,7 +48,7 @@ class Graph:
     def add_constant(self, value: NDArray[Any], hint: str) -> str:
         """Add an initializer and return its name."""
         name = self.fresh_name(hint)
-        tensor = numpy_helper.from_array(np.ascontiguousarray(value), name)
+        tensor = numpy_helper.from_array(np.asarray(value, order="C"), name)
         self.initializers[name] = self.model.graph.initializer.add()
         self.initializers[name].CopyFrom(tensor)
         return name

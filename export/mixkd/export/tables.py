@@ -85,6 +85,12 @@ def round_columns(weights: NDArray[np.float32], levels: int) -> tuple[NDArray[np
     return np.rint(weights / scale).astype(np.int8), scale
 
 
+def round_matrix(weights: NDArray[np.float32], levels: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Return (K, N) integers within ±levels and their one scale, ()."""
+    scale = np.array(np.abs(weights).max() / levels or 1, np.float32)
+    return np.rint(weights / scale).astype(np.int8), scale
+
+
 def round_blocks(table: NDArray[np.float32], block: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """Return 4-bit integers and the scales that come nearest to a table in the mean square.
 
