@@ -2,9 +2,9 @@
 
     python benchmarks/service_load.py BUNDLE [--output benchmarks/service_load.json]
 
-Requests of one text each come at random moments of a given rate, whether or not the earlier ones are answered;
-a wait counts from the moment a request was due. Each rate runs for some seconds; the last one is more than the
-service can do. The caller is a process of the same machine and takes its share of it.
+Requests of one text each come at random moments, of a given rate, whether or not earlier ones are answered;
+a wait counts from the moment a request was due. Each rate runs for some seconds; the last one is more than
+the service can do. The caller is a process of the same machine and takes its share of it.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from mixkd.runtime import Classifier
 from mixkd.runtime.bench.environment import read_environment
 from mixkd.texts import open_corpus
 
-RATES = (25, 50, 100, 200, 800)
+RATES = (25, 50, 100, 200, 400)
 SECONDS = 20.0
 WARM_UP = 100
 MAX_WAITING = 64

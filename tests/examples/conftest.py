@@ -26,7 +26,7 @@ class Answers:
 def student_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("student")
     write_clinc150_student(folder / "student")
-    config = ExportConfig()
+    config = ExportConfig(with_tokenizer=True)
     export_student(folder / "student", folder / "bundle", config=config, corpus=None)
     return folder / "bundle"
 

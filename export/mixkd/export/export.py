@@ -32,6 +32,7 @@ from .processors import GOLDEN_TEXTS, check_processors, compare_processors
 from .rewrite import rewrite
 from .sizes import Sizes, measure_sizes
 from .student import Student, open_student
+from .tokenizer_graph import check_tokenizer, write_text_graph
 from .verify import Judge, Quality
 from .vocabulary import TrimReport, Vocabulary, choose_vocabulary, measure_trim
 
@@ -50,6 +51,7 @@ class ExportResult:
         sizes: Weights of the graph that answers, by part.
         file_bytes: Size of that graph's file.
         quality: Measured on the data; None without data.
+        trim: What a smaller vocabulary costs; None where it is whole.
         trials: The int8 candidates that were measured, the last or fastest of which was taken.
         notes: Warnings.
     """
@@ -59,6 +61,7 @@ class ExportResult:
     file_bytes: int
     quality: Quality | None
     trials: tuple[Trial, ...]
+    trim: TrimReport | None
     notes: tuple[str, ...]
 
 
@@ -99,6 +102,8 @@ def export_student(
     opened = open_student(student, max_length=config.max_length)
     with fresh_folder(output, overwrite=overwrite) as folder:
         write_tokenizer(opened, folder)
+        if config.with_tokenizer:
+            check_tokenizer(folder, opened.task)
         vocabulary = _trim(opened, corpus, config, folder) if corpus else None
         opened.model.config.save_pretrained(folder)
         judges = Judges(opened, corpus, folder, progress)
@@ -110,6 +115,8 @@ def export_student(
             progress("answering on other processors")
             account = _on_other_processors(account, folder, config.processors, judge)
         manifest = make_manifest(account, output, config, data=judges.fingerprint())
+        if config.with_tokenizer:
+            write_text_graph(folder, account.answering, manifest)
         write_card(folder, manifest, account, title=output.name)
         write_details(folder, account)
         seal_bundle(folder, manifest)
@@ -120,6 +127,7 @@ def export_student(
         file_bytes=bundle.model_path.stat().st_size,
         quality=account.quality,
         trials=account.choice.trials if account.choice else (),
+        trim=account.trim,
         notes=account.notes,
     )
 

@@ -2,15 +2,15 @@
 
 ::
 
-    text ─ StringRegexReplace ─ BertTokenizer ─ cut to the length ─ the graph ─ Softmax ─┬─ ArgMax, names ─ label
-                                                                                        └─ its share ───── score
+    text ─ StringRegexReplace ─ BertTokenizer ─ cut to the length ─ the graph ─┬─ ArgMax, names ─ label
+                                                                              └─ its share ──── score
 
 One text a call. Whoever runs the file registers the extensions' library with the session:
 
 >>> options.register_custom_ops_library(onnxruntime_extensions.get_library_path())
 
-The ids are those of the tokenizers package, but for letters beyond Latin-1 that have an upper case or an accent
-(which BertTokenizer leaves as they are), Hangul, control characters, and special tokens written in the text.
+The ids are those of the tokenizers package, but for letters beyond Latin-1 with an upper case or an accent,
+which BertTokenizer leaves as they are, Hangul, control characters, and special tokens written in the text.
 """
 
 import json
@@ -58,7 +58,7 @@ def write_text_graph(folder: Path, graph: ModelProto, manifest: Manifest) -> Non
 
 
 def add_tokenizer(graph: ModelProto, tokenizer: dict[str, Any], manifest: Manifest) -> ModelProto:
-    """Return the model with a text for its input and a label and its score for outputs, each of shape (1,)."""
+    """Return the model with a text as input, a label and its score as outputs, each of shape (1,)."""
     model = ModelProto()
     model.CopyFrom(graph)
     inputs = [value.name for value in model.graph.input]
@@ -82,7 +82,7 @@ def _tokenizer_nodes(model: ModelProto, tokenizer: dict[str, Any], max_length: i
     strip = lowercase if normalizer["strip_accents"] is None else bool(normalizer["strip_accents"])
     _constant(model, "text_pattern", np.array([_PUNCTUATION], object))
     _constant(model, "text_rewrite", np.array([r" \1 "], object))
-    # A shared row has several pieces: BertTokenizer numbers the lines of its vocabulary, the table their rows.
+    # BertTokenizer numbers the lines of its vocabulary; pieces that share a row are lines with the same id.
     _constant(model, "text_rows", np.array([vocabulary[piece] for piece in pieces], np.int64))
     _constant(model, "text_first", np.array([0], np.int64))
     _constant(model, "text_last", np.array([-1], np.int64))

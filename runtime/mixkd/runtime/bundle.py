@@ -9,6 +9,7 @@
       tokenizer_config.json
       onnx/model_quantized.onnx    int8, under the name that transformers.js and optimum look for
       onnx/model.onnx              fp32, only where it was asked for
+      onnx/text_to_label.onnx      text in, label out, only where it was asked for; apps of ours don't read it
       README.md                    model card
 """
 
