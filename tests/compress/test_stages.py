@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from transformers import AutoModel, AutoModelForSequenceClassification
 
 from mixkd.compress.config import DistillConfig, FinetuneConfig, Method
@@ -62,6 +63,18 @@ def test_distill_brings_the_student_to_its_teachers_answers(
     config = DistillConfig(epochs=30, batch_size=8, max_length=32, student_layers=1, learning_rate=3e-3)
     result = distill(str(fine.folder), open_corpus(data), tmp_path / "student", config=config)
     assert result.metrics["test"]["accuracy"] > 0.5
+
+
+def test_tensorboards_logs_stand_beside_the_student(teacher: Path, data: Path, tmp_path: Path) -> None:
+    config = DistillConfig(report_to="tensorboard", **QUICK)
+    distill(str(teacher), open_corpus(data), tmp_path / "out", config=config)
+    (file,) = (tmp_path / "out" / "runs").rglob("events.out.*")
+    events = EventAccumulator(str(file))
+    events.Reload()
+    assert {"train/loss", "eval/accuracy"} <= set(events.Tags()["scalars"])
+    assert len(events.Scalars("train/loss")) >= 4
+    with pytest.raises(ConfigError, match=r"--report-to wand: no such integration is installed, only .*none"):
+        distill(str(teacher), open_corpus(data), tmp_path / "b", config=DistillConfig(report_to="wand"))
 
 
 def test_distill_uses_half_the_layers_when_not_told(teacher: Path, data: Path, tmp_path: Path) -> None:

@@ -194,7 +194,9 @@ class TrainingConfig(Selection):
     early_stopping: int | None = option(None, "Stop after so many epochs without a better validation score.")
     keep_best: bool = option(False, "End with the epoch that validated best instead of the last.")
     save_steps: int | None = option(None, "Write a checkpoint every so many steps [every epoch].")
-    report_to: str = option("none", "Where to log: none, tensorboard, wandb, ... as in transformers.")
+    report_to: str = option(
+        "none", "Where to log: none, tensorboard (to OUTPUT/runs), wandb, ... as in transformers."
+    )
 
     def _problems(self) -> list[str]:
         problems = super()._problems() + _not_positive(

@@ -124,7 +124,7 @@ def run_job(
             trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
             results = {name: _evaluate(trainer, rows) for name, rows in data.evaluated.items()}
         if first:
-            _save(job, data, results, notes, work / "result", time.monotonic() - started)
+            _save(job, data, results, notes, work, time.monotonic() - started)
     return StageResult(output, results)
 
 
@@ -217,15 +217,19 @@ def _save(
     data: TrainingData,
     results: dict[str, dict[str, float]],
     notes: tuple[str, ...],
-    folder: Path,
+    work: Path,
     took_s: float,
 ) -> None:
+    folder = work / "result"
     with quiet_transformers():
         job.model.save_pretrained(folder)
     # How it was last asked to pad and truncate is no part of a tokenizer.
     job.tokenizer.backend_tokenizer.no_truncation()
     job.tokenizer.backend_tokenizer.no_padding()
     job.tokenizer.save_pretrained(folder)
+    logs = work / _CHECKPOINTS / "runs"  # where transformers puts TensorBoard's
+    if logs.is_dir():
+        logs.rename(folder / logs.name)
     RunRecord(
         stage=job.stage,
         inputs={**job.origin, **{key: value for key, value in job.corpus.origin.items() if value}},

@@ -20,6 +20,7 @@ from transformers import (
     Trainer,
     TrainingArguments,
 )
+from transformers.integrations import get_available_reporting_integrations
 from transformers.trainer_utils import EvalLoopOutput
 
 from mixkd import metrics
@@ -329,7 +330,7 @@ def _arguments(
         metric_for_best_model=metrics.HEADLINE[labels.task] if choosing else None,
         logging_steps=max(1, steps // 20),
         disable_tqdm=not sys.stderr.isatty(),
-        report_to=config.report_to,
+        report_to=_reporters(config.report_to),
         remove_unused_columns=False,
         use_cpu=on_cpu(),
         dataloader_pin_memory=torch.cuda.is_available(),
@@ -339,6 +340,17 @@ def _arguments(
         bf16=precision is Precision.BF16,
         fp16=precision is Precision.FP16,
     )
+
+
+def _reporters(names: str) -> list[str]:
+    """Return where to log, refusing what transformers doesn't know or what isn't installed."""
+    asked = [name.strip() for name in names.split(",")]
+    known = [*get_available_reporting_integrations(), "none", "all"]
+    if unknown := [name for name in asked if name not in known]:
+        raise ConfigError(
+            f"--report-to {unknown[0]}: no such integration is installed, only {', '.join(known)}"
+        )
+    return asked
 
 
 def _native(precision: Precision) -> Precision:
