@@ -101,6 +101,11 @@ def test_loss_on_words_outside_is_reported(bundles: tuple[Path, Path]) -> None:
     report = json.loads((trimmed / "export.json").read_text())["vocabulary"]
     assert report["texts"] == 1
     assert report["kept"] < report["size"]
+    rows = f"{report['kept']} of {report['size']}"
+    sentence = f"on the 1 judged texts with others, {report['student']:.2%} became {report['bundle']:.2%}"
+    card = (trimmed / "README.md").read_text()
+    assert rows in card
+    assert sentence in card
     assert {report["student"], report["bundle"]} <= {0.0, 1.0}
 
 

@@ -9,6 +9,7 @@ from .account import Account
 from .flips import Comparison
 from .processors import OtherProcessor
 from .verify import Quality
+from .vocabulary import TrimReport
 
 _TEMPLATE = """\
 # {title}
@@ -52,7 +53,7 @@ def write_card(folder: Path, manifest: Manifest, account: Account, *, title: str
         precision=f"{manifest.precision} (recipe `{manifest.recipe}`)",
         labels=len(manifest.labels),
         max_length=manifest.max_length,
-        quality=_quality_table(account.quality) + _processors(account.processors),
+        quality=_quality_table(account.quality) + _vocabulary(account.trim) + _processors(account.processors),
         embeddings=sizes.embeddings_bytes / 1e6,
         encoder=sizes.encoder_bytes / 1e6,
         head=sizes.head_bytes / 1e6,
@@ -81,6 +82,12 @@ def _quality_table(quality: Quality | None) -> str:
     head = f"On the {quality.rows} texts of the {quality.split} split:\n\n"
     columns = f"| | {quality.metric.replace('_', ' ')} | answers as PyTorch does |\n|---|---|---|\n"
     return head + columns + "\n".join(lines)
+
+
+def _vocabulary(trim: TrimReport | None) -> str:
+    if trim is None:
+        return ""
+    return f"\n\nThe table holds {trim.kept} of {trim.size} pieces of words: {trim.describe()}."
 
 
 def _processors(processors: tuple[OtherProcessor, ...]) -> str:

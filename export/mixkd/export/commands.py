@@ -70,6 +70,8 @@ def _report(result: "ExportResult") -> None:
                 f", {quality.int8:.2%} int8; {quality.int8_agreement:.2%} of the labels unchanged", nl=False
             )
         typer.echo(f" ({quality.rows} texts of {quality.split})")
+    if result.trim:
+        typer.echo(f"  words     {result.trim.kept} of {result.trim.size} rows; {result.trim.describe()}")
     for name, value in result.bundle.manifest.quality.items():
         if name.startswith("agreement_on_"):
             typer.echo(

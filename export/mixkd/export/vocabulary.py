@@ -116,6 +116,12 @@ class TrimReport:
         """Return the report as JSON values."""
         return asdict(self)
 
+    def describe(self) -> str:
+        """Return in words what the smaller table does to the texts that need more."""
+        if self.student is None or self.bundle is None:
+            return "every judged text is made of those"
+        return f"on the {self.texts} judged texts with others, {self.student:.2%} became {self.bundle:.2%}"
+
 
 def measure_trim(
     vocabulary: Vocabulary, judge: Judge, logits: Logits, tokenizer: "PreTrainedTokenizerFast"
