@@ -20,7 +20,7 @@ from transformers import (
     Trainer,
     TrainingArguments,
 )
-from transformers.integrations import get_available_reporting_integrations
+from transformers.integrations.integration_utils import get_available_reporting_integrations
 from transformers.trainer_utils import EvalLoopOutput
 
 from mixkd import metrics
