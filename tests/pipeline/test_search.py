@@ -1,15 +1,19 @@
 """`mkd search` on tiny models, killed in the middle and run again."""
 
+import io
 import json
 import subprocess
 import sys
 import time
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from mixkd.cli import main
 from mixkd.runtime import open_bundle
 from mixkd.runtime.bench.reading import read_report
 from tests.tiny import tiny_classifier, tiny_texts, tiny_tokenizer, write_student
@@ -38,28 +42,39 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def command(folder: Path, *words: str) -> list[str]:
+@dataclass
+class Done:
+    """A command that ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def options(folder: Path) -> list[str]:
     return [
-        *(sys.executable, "-m", "mixkd.cli", "search"),
-        *(
-            "--teacher",
-            str(folder / "teacher"),
-            "--data",
-            str(folder / "data"),
-            "--output",
-            str(folder / "out"),
-        ),
-        *("--student", str(folder / "wide"), "--vocabulary", "full"),
+        *("--teacher", str(folder / "teacher"), "--data", str(folder / "data")),
+        *("--output", str(folder / "out"), "--student", str(folder / "wide"), "--vocabulary", "full"),
         *("--distill-config", str(folder / "training.toml")),
         *("--max-latency-ms", "1000", "--max-size-mb", "0.2"),
-        *words,
     ]
+
+
+def search(folder: Path, *words: str) -> Done:
+    """Run the command in this process: torch is imported already."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setattr(sys, "argv", ["mkd", "search", *options(folder), *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+    return Done(int(ended.value.code or 0), out.getvalue(), err.getvalue())
 
 
 @pytest.fixture(scope="module")
 def killed(folder: Path) -> int:
     """Kill a search once its first student is there; return that student's inode."""
-    process = subprocess.Popen(command(folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "mixkd.cli", "search", *options(folder)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     first = folder / "out" / "students" / "1-layer"
     try:
         while not first.is_dir():
@@ -74,19 +89,19 @@ def killed(folder: Path) -> int:
 
 
 @pytest.fixture(scope="module")
-def resumed(folder: Path, killed: int) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(folder, "--resume"), capture_output=True, text=True, check=False)
+def resumed(folder: Path, killed: int) -> Done:
+    return search(folder, "--resume")
 
 
 @pytest.fixture(scope="module")
-def result(folder: Path, resumed: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+def result(folder: Path, resumed: Done) -> dict[str, Any]:
     assert resumed.returncode == 0, resumed.stderr[-3000:]
     body: dict[str, Any] = json.loads((folder / "out" / "search.json").read_text())
     return body
 
 
 def test_finished_candidates_are_not_trained_again(
-    folder: Path, killed: int, resumed: subprocess.CompletedProcess[str], result: dict[str, Any]
+    folder: Path, killed: int, resumed: Done, result: dict[str, Any]
 ) -> None:
     assert (folder / "out" / "students" / "1-layer" / "run.json").stat().st_ino == killed
     assert "training 2-layers" in resumed.stderr
@@ -95,7 +110,7 @@ def test_finished_candidates_are_not_trained_again(
 
 
 def test_what_cant_keep_the_limits_is_never_trained(
-    folder: Path, resumed: subprocess.CompletedProcess[str], result: dict[str, Any]
+    folder: Path, resumed: Done, result: dict[str, Any]
 ) -> None:
     wide = next(one for one in result["candidates"] if one["name"] == "wide-portable-full")
     assert wide["state"] == "skipped"
@@ -136,43 +151,31 @@ def test_untrained_student_has_the_size_of_the_trained_one(folder: Path, result:
             assert probes[one["name"]]["size_bytes"] == pytest.approx(one["size_bytes"], rel=0.1)
 
 
-def test_table_is_printed_with_the_best_bundle(
-    folder: Path, resumed: subprocess.CompletedProcess[str], result: dict[str, Any]
-) -> None:
+def test_table_is_printed_with_the_best_bundle(folder: Path, resumed: Done, result: dict[str, Any]) -> None:
     lines = resumed.stdout.splitlines()
     assert lines[2].startswith(result["best"])
     assert lines[-1] == f"best: {folder / 'out' / 'bundles' / result['best']}"
 
 
 def test_search_of_another_training_is_not_gone_on_with(folder: Path, result: dict[str, Any]) -> None:
-    from mixkd.compress.config import DistillConfig
-    from mixkd.errors import ConfigError, OutputError
-    from mixkd.pipeline.search import search
-    from mixkd.pipeline.search_grid import SearchConfig
-    from mixkd.texts import open_corpus
+    begun = search(folder)
+    assert begun.returncode == 1
+    assert "--resume goes on with it, --overwrite starts anew" in begun.stderr
+    other = search(folder, "--resume", "--epochs", "7")
+    assert other.returncode == 1
+    assert "begun with another teacher, data or training" in other.stderr
 
-    def again(*, resume: bool) -> None:
-        search(
-            str(folder / "teacher"),
-            open_corpus(folder / "data"),
-            folder / "out",
-            grid=SearchConfig(),
-            distillation=DistillConfig(epochs=7.0),
-            resume=resume,
-        )
 
-    with pytest.raises(OutputError, match="--resume goes on with it, --overwrite starts anew"):
-        again(resume=False)
-    with pytest.raises(ConfigError, match="begun with another teacher, data or training"):
-        again(resume=True)
+def test_target_without_a_clock_is_refused(folder: Path) -> None:
+    done = search(folder, "--target", "profile:pi-4")
+    assert done.returncode == 1
+    assert "profile:pi-4 has no latency of its own" in done.stderr
 
 
 def test_limits_that_nothing_keeps_end_with_code_3_and_the_table(
     folder: Path, result: dict[str, Any]
 ) -> None:
-    done = subprocess.run(
-        command(folder, "--resume", "--max-size-mb", "0.0001"), capture_output=True, text=True, check=False
-    )
+    done = search(folder, "--resume", "--max-size-mb", "0.0001")
     assert done.returncode == 3
     assert "no student of the grid keeps the limits" in done.stderr
     assert done.stdout.count("skipped: ") == 3
