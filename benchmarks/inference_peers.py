@@ -27,27 +27,34 @@ from typing import Any
 import numpy as np
 import onnx
 
-from mixkd.export import ExportConfig, Recipe, export_student
+from mixkd.export.config import Recipe, TableFormat
 from mixkd.export.convert import convert
+from mixkd.export.quantize import quantize
+from mixkd.export.rewrite import rewrite
 from mixkd.export.student import open_student
 from mixkd.runs import versions
 from mixkd.runtime.bench.environment import read_environment
-from mixkd.runtime.bundle import open_bundle
 from mixkd.runtime.encoding import Encoder
 from mixkd.texts import open_corpus
 
 LENGTHS = (12, 64, 128)
-TURNS = 15
+TURNS = 12
 CALLS_PER_TURN = 10
-FEEDS = 10
+FEEDS = 6
 PAUSE_S = 0.005  # the idle threads of the engine before go to sleep
 AGREEMENT_TEXTS = 600
 CALIBRATION_TEXTS = 150
 FLOOR = "int8 products alone"
 BASE = "optimum int8"
+ONNX_ENGINES = (
+    "mixkd portable",
+    "mixkd fast",
+    "mixkd fp32",
+    BASE,
+    "quantize_dynamic",
+    "onnxruntime fp32",
+)
 ENGINES = Path(__file__).with_name("inference_engines.py")
-
-Feeds = list[dict[str, list[list[int]]]]
 
 
 def main() -> None:
@@ -74,7 +81,7 @@ def main() -> None:
             layers = json.loads((student / "config.json").read_text(encoding="utf-8"))["num_hidden_layers"]
             found = measure_student(student, folder, arguments.data, arguments.openvino)
             report["students"][f"{layers} layers"] = found
-            print_table(f"{layers} layers", found)
+            print_tables(f"{layers} layers", found)
     arguments.output.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
@@ -92,12 +99,12 @@ def cut(student: Path, layers: int, folder: Path) -> Path:
 def measure_student(student: Path, scratch: Path, data: str, openvino: Path | None) -> dict[str, Any]:
     """Measure one student with one thread and with two, and what its engines answer."""
     files, inputs = make_files(student, scratch)
-    encoder = Encoder.from_folder(scratch / Recipe.PORTABLE, max_length=max(LENGTHS), inputs=inputs)
+    encoder = Encoder.from_folder(student, max_length=max(LENGTHS), inputs=inputs)
     corpus = open_corpus(data)
     texts, others = ([row.text for row in corpus.read(split)] for split in ("test", "train"))
     some = others[:: len(others) // CALIBRATION_TEXTS]
     calibration = [plain(encoder.feed([tokens])) for tokens in encoder.encode(some)]
-    (scratch / "plain" / "calibration.json").write_text(json.dumps(calibration), encoding="utf-8")
+    (scratch / "calibration.json").write_text(json.dumps(calibration), encoding="utf-8")
     found: dict[str, Any] = {}
     for threads in (1, 2):
         with ExitStack() as stack:
@@ -114,31 +121,28 @@ def make_files(student: Path, scratch: Path) -> tuple[dict[str, tuple[str, Path]
     from optimum.onnxruntime import ORTQuantizer
     from optimum.onnxruntime.configuration import AutoQuantizationConfig
 
-    files: dict[str, tuple[str, Path]] = {}
+    scratch.mkdir()
+    (scratch / "config.json").write_bytes((student / "config.json").read_bytes())
+    files = {name: scratch / f"{name.replace(' ', '-')}.onnx" for name in ONNX_ENGINES}
+    traced = convert(open_student(student, max_length=None).model)
+    fp32, _ = rewrite(traced, max_length=max(LENGTHS))
+    onnx.save(fp32, files["mixkd fp32"])
     for recipe in (Recipe.PORTABLE, Recipe.FAST):
-        config = ExportConfig(recipe=recipe, keep_fp32=True, max_length=max(LENGTHS))
-        result = export_student(student, scratch / recipe, config=config, corpus=None)
-        files[f"mixkd {recipe}"] = "onnx", result.bundle.model_path
-    bundle = open_bundle(scratch / Recipe.PORTABLE)
-    assert bundle.fp32_path is not None
-    files[FLOOR] = "products", bundle.model_path
-    files["mixkd fp32"] = "onnx", bundle.fp32_path
-    plain = scratch / "plain"
-    plain.mkdir()
-    (plain / "config.json").write_bytes((student / "config.json").read_bytes())
-    onnx.save(convert(open_student(student, max_length=None).model), plain / "model.onnx")
+        onnx.save(quantize(fp32, recipe, tables=TableFormat.INT8).model, files[f"mixkd {recipe}"])
+    plain = files["onnxruntime fp32"]
+    onnx.save(traced, plain)
     default = AutoQuantizationConfig.avx512_vnni(is_static=False, per_channel=False)
-    ORTQuantizer.from_pretrained(plain, file_name="model.onnx").quantize(
-        save_dir=plain, quantization_config=default
+    ORTQuantizer.from_pretrained(scratch, file_name=plain.name).quantize(
+        save_dir=scratch, quantization_config=default, file_suffix="optimum"
     )
-    quantize_dynamic(plain / "model.onnx", plain / "dynamic.onnx", weight_type=QuantType.QInt8)
-    files[BASE] = "onnx", plain / "model_quantized.onnx"
-    files["quantize_dynamic"] = "onnx", plain / "dynamic.onnx"
-    files["onnxruntime fp32"] = "onnx", plain / "model.onnx"
-    files["openvino nncf int8"] = "openvino", plain / "model.onnx"
-    files["pytorch fp32"] = "torch", student
-    files["torch.compile fp32"] = "compiled", student
-    return files, bundle.manifest.inputs
+    plain.with_name(f"{plain.stem}_optimum.onnx").rename(files[BASE])
+    quantize_dynamic(plain, files["quantize_dynamic"], weight_type=QuantType.QInt8)
+    engines = {name: ("onnx", file) for name, file in files.items()}
+    engines[FLOOR] = "products", files["mixkd portable"]
+    engines["openvino nncf int8"] = "openvino", plain
+    engines["pytorch fp32"] = "torch", student
+    engines["torch.compile fp32"] = "compiled", student
+    return engines, [value.name for value in fp32.graph.input]
 
 
 class Worker:
@@ -204,7 +208,7 @@ def time_in_turns(
         for worker in workers.values():
             worker.ask("feeds", feeds=feeds)
         taken: dict[str, list[int]] = {name: [] for name in workers}
-        for turn in range(-FEEDS, TURNS):  # before 0, each text is answered once untimed
+        for turn in range(-1, TURNS):  # the turn before 0 warms up
             calls = CALLS_PER_TURN if turn >= 0 else 1
             for name in order.sample(list(workers), len(workers)):
                 time.sleep(PAUSE_S)
@@ -241,18 +245,22 @@ def agreements(workers: Mapping[str, Worker], encoder: Encoder, texts: Sequence[
     return {name: float((answer == truth).mean()) for name, answer in answers.items()}
 
 
-def print_table(title: str, found: Mapping[str, Any]) -> None:
-    """Print p50 by engine and length: milliseconds, times as fast as optimum's int8, share of the floor."""
-    for key in ("threads_1_ms", "threads_2_ms"):
-        base, floor = found[key][BASE], found[key][FLOOR]
-        print(f"\n{title}, {key}: p50 (times as fast as {BASE}; share that is int8 products)")
-        for name, by_length in found[key].items():
+def print_tables(title: str, found: Mapping[str, Any]) -> None:
+    """Print p50 in Markdown: milliseconds, how many times as fast as optimum's int8, share of the floor."""
+    lengths = " | ".join(f"{length} tokens" for length in LENGTHS)
+    for threads in (1, 2):
+        timed = found[f"threads_{threads}_ms"]
+        print(f"\n| {title}, {threads} thread{'s' if threads > 1 else ''} | {lengths} | labels as PyTorch |")
+        print("|---" * (len(LENGTHS) + 2) + "|")
+        for name, by_length in timed.items():
             cells = [
-                f"{v['p50']:8.3f} ({base[n]['p50'] / v['p50']:.2f}x; {floor[n]['p50'] / v['p50']:.0%})"
-                for n, v in by_length.items()
+                f"{own['p50']:.2f} ms, {timed[BASE][n]['p50'] / own['p50']:.2f}×, "
+                f"{timed[FLOOR][n]['p50'] / own['p50']:.0%}"
+                for n, own in by_length.items()
             ]
             agreement = found["agreement_with_pytorch"].get(name)
-            print(f"  {name:20}" + "".join(cells) + (f"  {agreement:.1%}" if agreement is not None else ""))
+            last = "" if agreement is None else f"{agreement:.1%}"
+            print(f"| {name} | {' | '.join(cells)} | {last} |", flush=True)
 
 
 if __name__ == "__main__":

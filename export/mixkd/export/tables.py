@@ -121,7 +121,7 @@ def is_matrix(value: NDArray[Any] | None) -> bool:
 
 
 def _halves(table: NDArray[Any]) -> bool:
-    return table.shape[1] % 2 == 0
+    return bool(table.shape[1] % 2 == 0)
 
 
 def _store_8_bits(graph: Graph, table: NDArray[Any], name: str, readers: list[onnx.NodeProto]) -> None:
