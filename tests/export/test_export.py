@@ -43,6 +43,13 @@ def test_bundle_holds_both_graphs_and_the_measured_quality(bundle: Path, student
     assert manifest.provenance["student_sha256"] == hashlib.sha256(weights).hexdigest()
 
 
+def test_card_tells_what_became_of_the_graph(bundle: Path) -> None:
+    rewrites = json.loads((bundle / "export.json").read_text())["rewrites"]
+    card = (bundle / "README.md").read_text()
+    assert rewrites["narrowed"] > 8
+    assert f"2 of 2 attentions are one node; {rewrites['narrowed']} nodes compute the first position" in card
+
+
 def test_classifier_answers_as_the_student_does(bundle: Path, student: Path) -> None:
     texts = tiny_texts(40)
     expected = TorchModel(student, max_length=48).logits(texts).argmax(axis=1)

@@ -8,6 +8,7 @@ from mixkd.runtime.encoding import Text
 from .account import Account
 from .flips import Comparison
 from .processors import OtherProcessor
+from .rewrite import RewriteReport
 from .verify import Quality
 from .vocabulary import TrimReport
 
@@ -26,6 +27,8 @@ A text classifier in {precision}, {labels} labels, at most {max_length} tokens p
 | encoder | {encoder:.2f} MB |
 | head | {head:.2f} MB |
 | file `{model_file}` | {file:.2f} MB |
+
+{graph}
 
 {notes}{flips}## Use
 
@@ -59,11 +62,23 @@ def write_card(folder: Path, manifest: Manifest, account: Account, *, title: str
         head=sizes.head_bytes / 1e6,
         file=file.stat().st_size / 1e6,
         model_file=manifest.model_file,
+        graph=_graph(account.rewrites),
         file_name=file.name,
         notes="".join(f"- {note}\n" for note in notes) + ("\n" if notes else ""),
         flips=_flips(account.comparison) if account.comparison else "",
     )
     (folder / "README.md").write_text(text, encoding="utf-8")
+
+
+def _graph(rewrites: RewriteReport) -> str:
+    if not rewrites.exact:
+        return "The graph is as it was traced."
+    return (
+        f"{rewrites.fused_attentions} of {rewrites.attentions} attentions are one node; "
+        f"{rewrites.narrowed} nodes compute the first position alone, all that the classifier reads."
+        if rewrites.narrowed
+        else f"{rewrites.fused_attentions} of {rewrites.attentions} attentions are one node."
+    )
 
 
 def _quality_table(quality: Quality | None) -> str:
