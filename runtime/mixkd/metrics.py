@@ -31,14 +31,18 @@ def evaluate(logits: ArrayLike, targets: ArrayLike, task: Task) -> Mapping[str, 
         return {}
     match task:
         case Task.SINGLE_LABEL:
-            return _single_label(scores.argmax(axis=1), truth.argmax(axis=1))
+            return single_label_metrics(scores.argmax(axis=1), truth.argmax(axis=1))
         case Task.MULTI_LABEL:
             return _multi_label(scores > 0, truth > 0.5)
         case Task.REGRESSION:
             return _regression(scores[:, 0], truth[:, 0])
 
 
-def _single_label(answers: NDArray[np.int64], truth: NDArray[np.int64]) -> dict[str, float]:
+def single_label_metrics(answers: NDArray[np.int64], truth: NDArray[np.int64]) -> dict[str, float]:
+    """Return accuracy and macro F1 of (N,) answered classes against (N,) right ones.
+
+    F1 is the mean over the classes that stand in either.
+    """
     classes = int(max(answers.max(), truth.max())) + 1
     hits = np.bincount(truth[answers == truth], minlength=classes)
     found = np.bincount(answers, minlength=classes) + np.bincount(truth, minlength=classes)

@@ -73,3 +73,15 @@ def test_agreement_counts_the_rows_that_the_reference_was_asked() -> None:
     assert quality.agreement == wilson(1, 2)
     asked_nothing = judge(logits, target, teacher * np.nan, task=Task.SINGLE_LABEL, resampling=DRAWS)
     assert asked_nothing.agreement is None
+
+
+def test_macro_f1_has_the_interval_of_its_bootstrap() -> None:
+    rng = np.random.default_rng(9)
+    truths = rng.integers(0, 3, 200)
+    logits = np.eye(3)[np.where(rng.random(200) < 0.8, truths, (truths + 1) % 3)]
+    target = np.eye(3)[truths]
+    quality = judge(logits, target, None, task=Task.SINGLE_LABEL, resampling=Resampling(400, 5))
+    assert quality.macro_f1 is not None
+    assert quality.macro_f1.value == pytest.approx(quality.metrics["macro_f1"])
+    assert 0.02 < quality.macro_f1.value - quality.macro_f1.low < 0.1
+    assert 0.02 < quality.macro_f1.high - quality.macro_f1.value < 0.1

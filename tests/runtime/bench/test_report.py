@@ -75,6 +75,24 @@ def test_page_is_well_formed_and_shows_every_row(report: Report) -> None:
     assert page.count("<svg") == 6
 
 
+def test_older_report_of_the_same_schema_is_read(report: Report, tmp_path: Path) -> None:
+    body = json.loads(report.to_json())
+    for row in body["rows"]:
+        del row["quality"]["macro_f1"]  # came later
+    path = tmp_path / "report.json"
+    path.write_text(json.dumps(body), encoding="utf-8")
+    rows = tuple(replace(row, quality=replace(row.quality, macro_f1=None)) for row in report.rows)
+    assert read_report(path) == replace(report, rows=rows)
+
+
+def test_shares_stand_with_their_intervals(report: Report) -> None:
+    page = render_page(report)
+    headline = report.rows[0].quality.headline
+    assert headline is not None
+    low, high = 100 * headline.low, 100 * headline.high
+    assert f"<td>{100 * headline.value:.2f} %<small>{low:.1f} to {high:.1f}</small></td>" in page
+
+
 def test_page_has_charts_for_every_timed_target(report: Report) -> None:
     capped = replace(report.places[0], name="profile:pi-4", evidence="capped-host")
     emulated = replace(report.places[0], name="emulate:aarch64", evidence="emulated")

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixkd.errors import DataError
-from mixkd.metrics import HEADLINE, evaluate
+from mixkd.metrics import HEADLINE, evaluate, single_label_metrics
 from mixkd.runtime.bench.intervals import Floats, Interval, Resampling, bootstrap, mean_interval, wilson
 from mixkd.runtime.bundle import Task
 from mixkd.texts import Label
@@ -22,6 +22,7 @@ class Quality:
         labelled_rows: Those with a label.
         headline: The task's main metric, `mixkd.metrics.HEADLINE`: accuracy, micro F1 or Pearson's r.
         metrics: Every metric of the task, as all stages compute them.
+        macro_f1: One label per row: the mean F1 of the classes.
         agreement: Share of rows answered as the reference answers, right or wrong; not for a regression.
         kl_nats: Kullback-Leibler divergence from the reference's probabilities, mean over rows.
     """
@@ -30,6 +31,7 @@ class Quality:
     labelled_rows: int
     headline: Interval | None
     metrics: Mapping[str, float]
+    macro_f1: Interval | None = None
     agreement: Interval | None = None
     kl_nats: Interval | None = None
 
@@ -83,20 +85,21 @@ def judge(
         same = (decide(ours, task) == decide(theirs, task)).all(axis=1)
         agreement = wilson(int(same.sum()), len(same))
         kl_nats = mean_interval(divergence(theirs, ours, task), resampling)
+    metrics = evaluate(logits, target, task)
+    known, right = logits[labelled], target[labelled]
     return Quality(
         rows=len(logits),
-        labelled_rows=int(labelled.sum()),
-        headline=_headline(logits[labelled], target[labelled], task, resampling),
-        metrics=evaluate(logits, target, task),
+        labelled_rows=len(known),
+        headline=_headline(known, right, task, resampling) if metrics else None,
+        metrics=metrics,
+        macro_f1=_macro_f1(known, right, resampling) if metrics and task is Task.SINGLE_LABEL else None,
         agreement=agreement,
         kl_nats=kl_nats,
     )
 
 
-def _headline(logits: Floats, target: Floats, task: Task, resampling: Resampling) -> Interval | None:
+def _headline(logits: Floats, target: Floats, task: Task, resampling: Resampling) -> Interval:
     """Return the main metric: a share of rows by Wilson, anything else by bootstrap over rows."""
-    if not len(logits):
-        return None
 
     def metric(drawn: NDArray[np.int64]) -> float:
         return evaluate(logits[drawn], target[drawn], task)[HEADLINE[task]]
@@ -104,6 +107,15 @@ def _headline(logits: Floats, target: Floats, task: Task, resampling: Resampling
     if task is Task.SINGLE_LABEL:
         return wilson(round(metric(np.arange(len(logits))) * len(logits)), len(logits))
     return bootstrap(len(logits), metric, resampling)
+
+
+def _macro_f1(logits: Floats, target: Floats, resampling: Resampling) -> Interval:
+    answers, right = logits.argmax(axis=1), target.argmax(axis=1)
+
+    def metric(drawn: NDArray[np.int64]) -> float:
+        return single_label_metrics(answers[drawn], right[drawn])["macro_f1"]
+
+    return bootstrap(len(answers), metric, resampling)
 
 
 def decide(logits: Floats, task: Task) -> Floats:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
@@ -37,7 +37,9 @@ def _decode(kind: Any, value: Any) -> Any:
     """Return a JSON value as the type says; unknown fields are newer ones, and left out."""
     if is_dataclass(kind) and isinstance(kind, type):
         hints = get_type_hints(kind)
-        return kind(**{f.name: _decode(hints[f.name], value[f.name]) for f in fields(kind)})
+        # A field with a default is newer than the oldest report of this version, which lacks it.
+        wanted = [f for f in fields(kind) if f.default is MISSING or f.name in value]
+        return kind(**{f.name: _decode(hints[f.name], value[f.name]) for f in wanted})
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is UnionType:
         inner = next(argument for argument in arguments if argument is not type(None))

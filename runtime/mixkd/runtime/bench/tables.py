@@ -3,11 +3,16 @@
 from collections.abc import Sequence
 from html import escape
 from statistics import median
+from typing import TypeAlias
 
 from mixkd.runtime.bench.charts import colour
+from mixkd.runtime.bench.intervals import Interval
 from mixkd.runtime.bench.report import Bucket, Place, Report, Row
-from mixkd.runtime.bench.table import NOTHING, main_quality, megabytes, milliseconds, percent, row_name, times
+from mixkd.runtime.bench.table import NOTHING, megabytes, milliseconds, percent, row_name, times
 from mixkd.runtime.bench.verdict import reach_verdict
+
+Cell: TypeAlias = str | tuple[str, str]
+"""A text, or a text and what stands small below it."""
 
 
 def main_table(report: Report) -> str:
@@ -19,6 +24,7 @@ def main_table(report: Report) -> str:
 def detail_table(report: Report) -> str:
     """Return what explains the figures: agreement, parts of the latency, start, evidence."""
     headings = [
+        "macro F1",
         "agreement",
         "KL nats",
         "tokenize ms",
@@ -31,9 +37,9 @@ def detail_table(report: Report) -> str:
     ]
     cells = [_detail_cells(row) for row in report.rows]
     if any(row.latency and row.latency.energy_mj_per_text is not None for row in report.rows):
-        headings.insert(4, "energy mJ per text")
+        headings.insert(5, "energy mJ per text")
         for row, texts in zip(report.rows, cells, strict=True):
-            texts.insert(4, milliseconds(row.latency.energy_mj_per_text if row.latency else None))
+            texts.insert(5, milliseconds(row.latency.energy_mj_per_text if row.latency else None))
     return _table(report, headings, cells)
 
 
@@ -71,7 +77,7 @@ def target_table(report: Report) -> str:
     return _table(report, headings, [_target_cells(row, places[row.target]) for row in report.rows])
 
 
-def _scenario_cells(row: Row) -> list[str]:
+def _scenario_cells(row: Row) -> list[Cell]:
     scenarios, cold = row.scenarios, row.cold_start
     return [
         f"{scenarios.offline_texts_per_s:,.0f}" if scenarios else NOTHING,
@@ -84,7 +90,7 @@ def _scenario_cells(row: Row) -> list[str]:
     ]
 
 
-def _target_cells(row: Row, place: Place) -> list[str]:
+def _target_cells(row: Row, place: Place) -> list[Cell]:
     return [
         row.evidence,
         NOTHING if row.logit_difference is None else f"{row.logit_difference:.2g}",
@@ -94,10 +100,21 @@ def _target_cells(row: Row, place: Place) -> list[str]:
     ]
 
 
-def _main_cells(row: Row) -> list[str]:
+def _with_interval(share: Interval | None) -> Cell:
+    if share is None:
+        return NOTHING
+    return percent(share.value), f"{100 * share.low:.1f} to {100 * share.high:.1f}"
+
+
+def _cell(cell: Cell) -> str:
+    text, note = (cell, "") if isinstance(cell, str) else cell
+    return f"<td>{escape(text)}{f'<small>{escape(note)}</small>' if note else ''}</td>"
+
+
+def _main_cells(row: Row) -> list[Cell]:
     latency = row.latency
     return [
-        main_quality(row),
+        _with_interval(row.quality.headline),
         milliseconds(latency.p50_ms.value if latency else None),
         milliseconds(latency.p90_ms if latency else None),
         milliseconds(latency.p99_ms if latency else None),
@@ -107,10 +124,11 @@ def _main_cells(row: Row) -> list[str]:
     ]
 
 
-def _detail_cells(row: Row) -> list[str]:
+def _detail_cells(row: Row) -> list[Cell]:
     latency, start, quality = row.latency, row.start, row.quality
     return [
-        percent(quality.agreement.value) if quality.agreement else NOTHING,
+        _with_interval(quality.macro_f1),
+        _with_interval(quality.agreement),
         f"{quality.kl_nats.value:.4f}" if quality.kl_nats else NOTHING,
         f"{latency.tokenize_p50_ms:.3f}" if latency else NOTHING,
         milliseconds(latency.cpu_ms_per_text if latency else None),
@@ -122,16 +140,16 @@ def _detail_cells(row: Row) -> list[str]:
     ]
 
 
-def _bucket_cells(buckets: Sequence[Bucket], count: int) -> list[str]:
-    return [milliseconds(bucket.p50_ms) for bucket in buckets] or [NOTHING] * count
+def _bucket_cells(buckets: Sequence[Bucket], count: int) -> list[Cell]:
+    return [milliseconds(bucket.p50_ms) for bucket in buckets] if buckets else [NOTHING] * count
 
 
-def _table(report: Report, headings: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
+def _table(report: Report, headings: Sequence[str], cells: Sequence[Sequence[Cell]]) -> str:
     verdict = reach_verdict(report)
     head = "".join(f"<th>{escape(name)}</th>" for name in ("variant", *headings))
     body = ""
     for row, texts in zip(report.rows, cells, strict=True):
         mark = ' class="best"' if verdict and row is verdict.subject else ""
         name = f'<td><i class="{colour(row, report.rows)}"></i>{escape(row_name(row))}</td>'
-        body += f"<tr{mark}>{name}{''.join(f'<td>{escape(text)}</td>' for text in texts)}</tr>"
+        body += f"<tr{mark}>{name}{''.join(map(_cell, texts))}</tr>"
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
