@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from mixkd.cli import app
 from mixkd.errors import BudgetError
-from mixkd.export import ExportConfig, export_student
+from mixkd.export import ExportConfig, TableFormat, export_student
 from mixkd.export.convert import convert
 from mixkd.export.rewrite import rewrite
 from mixkd.export.speed import measure_latencies_ms
@@ -115,6 +115,17 @@ def test_auto_climbs_where_no_plain_recipe_is_within(
     assert [trial.latency_ms for trial in result.trials[:2]] == [1.0, 2.0]
     assert min(trial.drop_points for trial in result.trials[:2]) > 1.5 >= result.trials[-1].drop_points
     assert result.trials[-1].kept
+
+
+def test_4_bit_tables_beyond_the_budget_become_8_bit_ones(tmp_path: Path) -> None:
+    model = tiny_classifier("bert", vocab_size=9000)
+    student = write_student(tmp_path / "student", model)
+    corpus = open_corpus(write_answers(tmp_path / "data", model, tiny_texts(60)))
+    config = ExportConfig(embeddings=TableFormat.INT4, max_drop=2)
+    result = export_student(student, tmp_path / "bundle", config=config, corpus=corpus)
+    assert [trial.tables for trial in result.trials] == ["int4", "int8"]
+    assert result.trials[0].drop_points > 2 >= result.trials[1].drop_points
+    assert not result.trials[1].kept
 
 
 def test_latencies_tell_a_large_graph_from_a_small_one(data: Path) -> None:

@@ -5,7 +5,8 @@ tables) back in fp32, as many as it takes up to half of them; the other recipes,
 Which parts are sensitive is measured: each is quantized alone, and what that does to the answers decides.
 
 Where several recipes are asked for, all of them are measured first, and the fastest one within the budget is
-taken; only if there is none, the climb begins.
+taken; only if there is none, the climb begins. 4-bit tables that don't hold the budget become 8-bit ones
+before anything else is tried.
 """
 
 from collections.abc import Callable, Collection, Iterator
@@ -26,6 +27,7 @@ from .speed import measure_latencies_ms
 from .verify import Judge, Logits
 
 SENSITIVITY_ROWS = 200
+_FALLBACK = {TableFormat.INT4: TableFormat.INT8}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,7 @@ class Trial:
 
     Attributes:
         recipe: How it was quantized.
+        tables: The format of the embedding tables.
         kept: The products and tables that stayed in fp32.
         score: The headline metric, a fraction of one.
         drop_points: What it loses against the PyTorch student, in points.
@@ -42,6 +45,7 @@ class Trial:
     """
 
     recipe: Recipe
+    tables: TableFormat
     kept: tuple[str, ...]
     score: float
     drop_points: float
@@ -74,12 +78,13 @@ class Quantizer:
             tables: The format of the embedding tables.
             calibrate: Measures the ranges of the activations, when they are first needed.
         """
-        self._fp32, self._tables, self._calibrate = fp32, tables, calibrate
+        self.tables = tables
+        self._fp32, self._calibrate = fp32, calibrate
 
     def quantize(self, recipe: Recipe, keep: Collection[str] = ()) -> Quantized:
         """Return the graph quantized by a recipe, but for the products and tables to keep."""
         ranges = self._ranges if recipe is Recipe.STATIC else None
-        return quantize(self._fp32, recipe, tables=self._tables, keep=keep, ranges=ranges)
+        return quantize(self._fp32, recipe, tables=self.tables, keep=keep, ranges=ranges)
 
     @cached_property
     def _ranges(self) -> Ranges:
@@ -92,7 +97,7 @@ def choose(
     """Return the first candidate within the budget, or the fastest of several recipes within it.
 
     Args:
-        quantizer: The graph.
+        quantizer: The graph; its tables are 8-bit ones afterwards if 4-bit ones didn't hold the budget.
         config: The recipes, the budget in points.
         judge: The texts to choose on.
         progress: Told what is measured.
@@ -103,12 +108,12 @@ def choose(
     budget = config.budget
     assert budget is not None, "choose is for a budget"
     trials: list[Trial] = []
-    found = _fastest(quantizer, config.recipes, budget, judge, trials, progress)
-    if found is not None:
-        return found
+    for tables in dict.fromkeys((quantizer.tables, _FALLBACK.get(quantizer.tables, quantizer.tables))):
+        quantizer.tables = tables
+        found = _best_plain(quantizer, config.recipes, budget, judge, trials, progress)
+        if found is not None:
+            return found
     for recipe, kept in _climb(quantizer, config, judge, progress):
-        if any((trial.recipe, trial.kept) == (recipe, kept) for trial in trials):
-            continue
         quantized, trial = _try(quantizer, recipe, kept, judge, progress)
         trials.append(trial)
         if trial.drop_points <= budget:
@@ -122,7 +127,7 @@ def choose(
     )
 
 
-def _fastest(
+def _best_plain(
     quantizer: Quantizer,
     recipes: tuple[Recipe, ...],
     budget: float,
@@ -130,17 +135,17 @@ def _fastest(
     trials: list[Trial],
     progress: Callable[[str], None],
 ) -> Choice | None:
-    # All trials are recorded, with their times; None where one recipe alone was asked for, or none is within.
-    if len(recipes) < 2:
-        return None
+    # Of the recipes with nothing kept in fp32: the only one, or the fastest, if within the budget.
     made = [_try(quantizer, recipe, (), judge, progress) for recipe in recipes]
-    progress("timing them in turns")
-    times = measure_latencies_ms([quantized.model for quantized, _ in made], judge)
+    times: list[float | None] = [None]
+    if len(recipes) > 1:
+        progress("timing them in turns")
+        times = [*measure_latencies_ms([quantized.model for quantized, _ in made], judge)]
     trials += [replace(trial, latency_ms=time) for (_, trial), time in zip(made, times, strict=True)]
-    within = [i for i, trial in enumerate(trials) if trial.drop_points <= budget]
+    within = [i for i, (_, trial) in enumerate(made) if trial.drop_points <= budget]
     if not within:
         return None
-    best = min(within, key=times.__getitem__)
+    best = min(within, key=lambda i: times[i] or 0.0)
     return Choice(made[best][0], recipes[best], (), tuple(trials))
 
 
@@ -156,6 +161,7 @@ def _try(
     score = judge.score(logits)
     trial = Trial(
         recipe=recipe,
+        tables=quantizer.tables,
         kept=kept,
         score=score,
         drop_points=100 * (judge.student_score - score),
@@ -169,7 +175,8 @@ def _climb(
     quantizer: Quantizer, config: ExportConfig, judge: Judge, progress: Callable[[str], None]
 ) -> Iterator[tuple[Recipe, tuple[str, ...]]]:
     for recipe in dict.fromkeys((*config.recipes, *Recipe)):
-        yield recipe, ()
+        if recipe not in config.recipes:
+            yield recipe, ()
         progress(f"measuring what the recipe {recipe} hurts most")
         ranked = rank_sensitive(quantizer, recipe, judge, seed=config.seed)
         count = 1
@@ -202,4 +209,5 @@ def _damage(logits: Logits, reference: Logits, judge: Judge) -> float:
 
 
 def _name(trial: Trial) -> str:
-    return f"{trial.recipe} with {len(trial.kept)} parts in fp32" if trial.kept else str(trial.recipe)
+    tables = f" with {trial.tables} tables" if trial.tables in _FALLBACK else ""
+    return f"{trial.recipe}{tables}" + (f" with {len(trial.kept)} parts in fp32" if trial.kept else "")
