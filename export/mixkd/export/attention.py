@@ -14,9 +14,9 @@ Given no mask at all, onnxruntime goes through keys and values in tiles that sta
 FlashAttention), a fifth to a third faster from 64 tokens on. A text that is answered alone has no padding, so
 each attention becomes an ``If``: without a mask where every token counts, with it otherwise.
 
-What does more than hide padding stays as it is. MPNet's relative positions would fit the node's bias, but then
-it is slower than the plain nodes (3 layers, 384 wide: 11 to 19 % at 12 to 128 tokens); DeBERTa's, and
-ModernBERT's rotations and windows, have no place in it.
+What does more than hide padding stays as it is. MPNet's relative positions would fit the node's bias, but
+with one the node is slower than the plain nodes (3 layers, 384 wide: by 11 to 19 % at 12 to 128 tokens);
+those of DeBERTa, and ModernBERT's rotations and windows, have no place in it.
 """
 
 from dataclasses import dataclass

@@ -14,8 +14,8 @@ class Recipe(StrEnum):
     """Weights of 7 bits per channel: the same labels on processors with and without VNNI."""
 
     FAST = "fast"
-    """Weights of 8 bits, one scale per matrix: a few per cent faster on short texts, and a little coarser. Sums
-    saturate on AVX2 without VNNI."""
+    """Weights of 8 bits, one scale per matrix: a few per cent faster on short texts, and a little coarser.
+    Sums saturate on AVX2 without VNNI."""
 
     STATIC = "static"
     """As portable, but the range of each activation is fixed beforehand, from texts (QDQ, min-max)."""

@@ -5,10 +5,10 @@
     x ─ MatMul(W) ─ y     becomes     x ─ DynamicQuantizeLinear ─ MatMulInteger(W8) ─ Cast ─ Mul(scales) ─ y
 
 Weights are symmetric, with one scale per output channel (`fast`: one per matrix, which saves onnxruntime
-two or three microseconds per product, whatever the length); activations get one scale per call, found on the fly
-and shared by all products that read the same tensor. Products of two activations and the classifier's last
-layer stay in fp32: they cost next to nothing and lose the most. onnxruntime fuses the nodes above into one or
-two when it opens the file.
+two or three microseconds per product); activations get one scale per call, found on the fly and shared by
+all products that read the same tensor. Products of two activations and the classifier's last layer stay in
+fp32: they cost next to nothing and lose the most. onnxruntime fuses the nodes above into one or two when it
+opens the file.
 
 The recipe `static` knows the activations' ranges beforehand and says so in the form that every engine reads::
 
