@@ -3,8 +3,9 @@
     python benchmarks/runtime_memory.py BUNDLE [--output benchmarks/runtime_memory.json]
 
 Each preset in a fresh process: the peak after the first answer, and after a list of 512 texts. Then many
-calls of every length in one process, its memory read now and then. Growth is judged by the anonymous memory:
-the private memory (USS) also counts the libraries' pages while no other process happens to map them.
+calls of every length in one process, and a million texts through `stream`, the memory read now and then. Growth
+is judged by the anonymous memory: the private memory (USS) also counts the libraries' pages while no other
+process happens to map them.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import json
 import random
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from mixkd.runtime.bench.memory import read_memory
 from mixkd.texts import open_corpus
 
 CALLS = 200_000
+TEXTS = 1_000_000
 FIRST = 1_000
 READINGS = 40
 SEED = 7
@@ -49,18 +52,30 @@ def main() -> None:
     parser.add_argument("bundle", type=Path)
     parser.add_argument("--data", default="clinc150")
     parser.add_argument("--calls", type=int, default=CALLS)
+    parser.add_argument("--texts", type=int, default=TEXTS)
     parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".json"))
     arguments = parser.parse_args()
     presets = {str(preset): peaks(arguments.bundle, preset, "verified") for preset in Preset}
     presets["low-memory, unverified"] = peaks(arguments.bundle, Preset.LOW_MEMORY, "unverified")
     grown = growth(arguments.bundle, arguments.data, arguments.calls)
-    found = {"presets": presets, "growth": grown, "environment": asdict(read_environment())}
+    listed = long_list(arguments.bundle, arguments.data, arguments.texts)
+    found = {
+        "presets": presets,
+        "growth": grown,
+        "long_list": listed,
+        "environment": asdict(read_environment()),
+    }
     arguments.output.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     for preset, stages in presets.items():
         for stage, memory in stages.items():
             print(f"{preset:22} {stage:16} peak {memory['peak_rss_bytes'] / 2**20:6.1f} MiB")
     more = (grown["anonymous_bytes"][-1] - grown["anonymous_bytes"][0]) / 2**20
     print(f"{arguments.calls} calls: anonymous memory grew {more:.2f} MiB after the first {FIRST}")
+    more = (max(listed["anonymous_bytes"][1:]) - listed["anonymous_bytes"][0]) / 2**20
+    print(
+        f"{listed['answers'][-1]} texts through stream: anonymous memory grew {more:.2f} MiB after the first "
+        f"{listed['answers'][0]}"
+    )
 
 
 def peaks(bundle: Path, preset: Preset, trust: str) -> dict[str, dict[str, int]]:
@@ -73,21 +88,38 @@ def peaks(bundle: Path, preset: Preset, trust: str) -> dict[str, dict[str, int]]
 
 def growth(bundle: Path, data: str, calls: int) -> dict[str, list[int]]:
     """Return the memory after the first calls and at even steps up to the last."""
-    corpus, chance = open_corpus(data), random.Random(SEED)
-    words = [word for example in corpus.read(corpus.evaluation_split()) for word in example.text.split()]
     classifier = Classifier.load(bundle, threads=1)
     found: dict[str, list[int]] = {"calls": [], "anonymous_bytes": [], "uss_bytes": []}
     step = (calls - FIRST) // READINGS
-    for number in range(1, calls + 1):
-        # Mostly short, as texts are, but every length comes: memory grows when the largest yet does.
-        length = min(int(chance.paretovariate(1.2) * 5), 200)
-        start = chance.randrange(len(words) - length)
-        classifier.predict(" ".join(words[start : start + length]))
+    for number, text in enumerate(make_texts(data, calls), start=1):
+        classifier.predict(text)
         if number >= FIRST and (number - FIRST) % step == 0:
             found["calls"].append(number)
             found["anonymous_bytes"].append(anonymous_bytes())
             found["uss_bytes"].append(read_memory(detailed=True).uss_bytes or 0)
     return found
+
+
+def long_list(bundle: Path, data: str, texts: int) -> dict[str, list[int]]:
+    """Return the memory while texts go through `stream`, in batches, at even steps."""
+    classifier = Classifier.load(bundle, preset=Preset.THROUGHPUT)
+    found: dict[str, list[int]] = {"answers": [], "anonymous_bytes": []}
+    step = texts // READINGS
+    for number, _ in enumerate(classifier.stream(make_texts(data, texts)), start=1):
+        if number % step == 0:
+            found["answers"].append(number)
+            found["anonymous_bytes"].append(anonymous_bytes())
+    return found
+
+
+def make_texts(data: str, count: int) -> Iterator[str]:
+    """Yield texts, mostly short, but every length comes: memory grows when the largest yet does."""
+    corpus, chance = open_corpus(data), random.Random(SEED)
+    words = [word for example in corpus.read(corpus.evaluation_split()) for word in example.text.split()]
+    for _ in range(count):
+        length = min(int(chance.paretovariate(1.2) * 5), 200)
+        start = chance.randrange(len(words) - length)
+        yield " ".join(words[start : start + length])
 
 
 def anonymous_bytes() -> int:

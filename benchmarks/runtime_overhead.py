@@ -2,12 +2,14 @@
 
     python benchmarks/runtime_overhead.py BUNDLE [--output benchmarks/runtime_overhead.json]
 
-One process, one thread, one text after the other: tokenizer alone, session alone on ready ids, `predict`; the
-three take turns, so that what else the machine does falls on all alike. Cold starts are whole processes.
+One process, one thread, one text after the other: tokenizer alone, session alone on ready ids, both in a row,
+and `predict`. They take turns in random order, so that what else the machine does falls on all alike. Both in
+a row take longer than each alone, as they empty each other's caches. Cold starts are whole processes.
 """
 
 import argparse
 import json
+import random
 import statistics
 import subprocess
 import sys
@@ -15,7 +17,10 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from mixkd.runtime import Classifier, open_bundle
@@ -27,6 +32,8 @@ TOKENS = 12
 ROUNDS = 3000
 WARM_UP = 300
 STARTS = 15
+SEED = 3
+Feed: TypeAlias = dict[str, NDArray[np.int64]]
 FIRST_ANSWER = """
 from mixkd.runtime import Classifier
 Classifier.load({bundle!r}).predict("transfer 100 dollars to my savings")
@@ -70,21 +77,30 @@ def overhead(bundle: Path, data: str) -> dict[str, list[float]]:
     texts = [text for text in texts if len(encoder.encode([text])[0].ids) == TOKENS]
     feeds = [encoder.feed(encoder.encode([text])) for text in texts]
 
-    samples: dict[str, list[float]] = {"tokenizer": [], "session": [], "predict": []}
+    def in_a_row(text: str, feed: Feed) -> None:
+        tokenizer.encode(text)
+        session.run(["logits"], feed)
+
+    samples: dict[str, list[float]] = {"tokenizer": [], "session": [], "both": [], "predict": []}
+    chance = random.Random(SEED)
     for number in range(-WARM_UP, ROUNDS):
         text, feed = texts[number % len(texts)], feeds[number % len(texts)]
-        # The session runs before each: what comes after it finds its caches gone, as it does in an app.
-        took_session = timed(session.run, ["logits"], feed)
-        took_tokenizer = timed(tokenizer.encode, text)
-        timed(session.run, ["logits"], feed)
-        took_predict = timed(classifier.predict, text)
-        if number >= 0:
-            samples["session"].append(took_session)
-            samples["tokenizer"].append(took_tokenizer)
-            samples["predict"].append(took_predict)
-    rows = list(zip(*(samples[name] for name in ("tokenizer", "session", "predict")), strict=True))
-    samples["predict_over_session"] = [predict - run for _, run, predict in rows]
-    samples["predict_over_both"] = [predict - run - encode for encode, run, predict in rows]
+        works = [
+            ("tokenizer", tokenizer.encode, (text,)),
+            ("session", session.run, (["logits"], feed)),
+            ("both", in_a_row, (text, feed)),
+            ("predict", classifier.predict, (text,)),
+        ]
+        chance.shuffle(works)
+        for name, work, inputs in works:
+            # The session runs before each: what comes after it finds its caches gone, as it does in an app.
+            session.run(["logits"], feed)
+            took = timed(work, *inputs)
+            if number >= 0:
+                samples[name].append(took)
+    for part in ("session", "both"):
+        pairs = zip(samples["predict"], samples[part], strict=True)
+        samples[f"predict_over_{part}"] = [whole - bare for whole, bare in pairs]
     return {name: [round(value, 1) for value in values] for name, values in samples.items()}
 
 

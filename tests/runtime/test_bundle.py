@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -47,6 +49,21 @@ def test_open_bundle_hashes_every_file_unless_told_not_to(make_bundle: MakeBundl
     with pytest.raises(BundleError, match="sha256 differs"):
         open_bundle(folder)
     open_bundle(folder, verify=False)
+
+
+def test_open_bundle_hashes_without_openssl_when_lean(make_bundle: MakeBundle) -> None:
+    folder = make_bundle()
+    program = (
+        "import sys; from mixkd.errors import BundleError; from mixkd.runtime.bundle import open_bundle\n"
+        "try: open_bundle(sys.argv[1], lean=True)\n"
+        "except BundleError as error: print(error)\n"
+        "print('_hashlib' in sys.modules)"
+    )
+    command = [sys.executable, "-c", program, str(folder)]
+    assert subprocess.check_output(command, text=True) == "False\n"
+    model = folder / INT8_FILE
+    model.write_bytes(model.read_bytes()[:-1] + b"!")
+    assert "sha256 differs" in subprocess.check_output(command, text=True)
 
 
 @pytest.mark.parametrize("verify", [True, False])

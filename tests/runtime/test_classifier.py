@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -201,6 +202,24 @@ def test_stream_reads_one_window_ahead_and_keeps_the_order(classifier: Classifie
     first = [next(answers) for _ in range(12)]
     assert pulled < 15
     assert first == [classifier.predict(texts[i % len(texts)]) for i in range(12)]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc, which Linux alone has")
+def test_stream_of_100000_texts_runs_at_flat_memory(bundle: Path) -> None:
+    def anonymous_kib() -> int:
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("RssAnon"))
+
+    classifier = Classifier.load(bundle, threads=1, preset="throughput")
+    endings = ("", " now", " to my account in paris today, please", " wake me up" * 12)
+    texts = (f"pay {number}{endings[number % 4]}" for number in range(100_000))
+    answers = classifier.stream(texts)
+    first = sum(1 for _ in islice(answers, 10_000))
+    before = anonymous_kib()
+    assert first + sum(1 for _ in answers) == 100_000
+    # The texts and answers alone, kept, would be 40 MiB.
+    assert anonymous_kib() - before < 2048
 
 
 def test_stream_refuses_one_text_and_an_impossible_window(classifier: Classifier) -> None:

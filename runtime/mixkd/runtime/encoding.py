@@ -2,13 +2,12 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
 from mixkd.errors import BundleError
 
@@ -22,8 +21,7 @@ _LOOK_AHEAD_CHARACTERS = 256
 """How far behind a token the text may still change it; WordPiece gives up on words beyond 100 characters."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tokens:
+class Tokens(NamedTuple):
     """One tokenised text.
 
     Attributes:
@@ -51,6 +49,9 @@ class Encoder:
         self._max_length = max_length
         self._long_text = max_length * _LONG_TEXT_CHARACTERS
         self._ones = np.ones((1, max_length), np.int64)
+        self._zeros = np.zeros(max_length, np.int64)
+        # So it is with nearly every tokenizer, and a list less to turn into an array.
+        self._one_type = not any(tokenizer.encode("a").type_ids)
         self._pad_id = pad_id
         self._inputs = tuple(inputs)
 
@@ -81,7 +82,7 @@ class Encoder:
 
         A surrogate without its partner, which no UTF-8 text can hold, is read as U+FFFD.
         """
-        return [self._encode(text) for text in texts]
+        return [self.encode_one(text) for text in texts]
 
     def feed(self, batch: Sequence[Tokens]) -> dict[str, NDArray[np.int64]]:
         """Return (B, T) arrays by input name, padded on the right to the longest of the batch."""
@@ -100,17 +101,25 @@ class Encoder:
         columns = {"input_ids": ids, "attention_mask": mask, "token_type_ids": type_ids}
         return {name: columns[name] for name in self._inputs}
 
-    def _encode(self, text: Text) -> Tokens:
-        parts = (text,) if isinstance(text, str) else text
+    def encode_one(self, text: Text) -> Tokens:
+        """Tokenise as `encode` does."""
         try:
-            encoding = self._tokenizer.encode(*[self._beginning(part) for part in parts])
+            encoding = self._tokenize(text)
         except TypeError:
-            whole = [_without_lone_surrogates(part) for part in parts]
-            encoding = self._tokenizer.encode(*[self._beginning(part) for part in whole])
-        ids = encoding.ids
+            encoding = self._tokenize(_without_lone_surrogates(text))
+        ids = np.array(encoding.ids, np.int64)
+        length = len(ids)
         # Only a full text can have an overflow, and asking for it is what costs.
-        truncated = len(ids) >= self._max_length and bool(encoding.overflowing)
-        return Tokens(np.array(ids, np.int64), np.array(encoding.type_ids, np.int64), truncated)
+        truncated = length >= self._max_length and bool(encoding.overflowing)
+        alike = self._one_type and isinstance(text, str)
+        type_ids = self._zeros[:length] if alike else np.array(encoding.type_ids, np.int64)
+        return Tokens(ids, type_ids, truncated)
+
+    def _tokenize(self, text: Text) -> Encoding:
+        if isinstance(text, str):
+            return self._tokenizer.encode(self._beginning(text))
+        first, second = text
+        return self._tokenizer.encode(self._beginning(first), self._beginning(second))
 
     def _beginning(self, text: str) -> str:
         """Return as much of a long text as decides its first tokens, so that its length costs nothing.
@@ -130,8 +139,11 @@ class Encoder:
         return text
 
 
-def _without_lone_surrogates(text: str) -> str:
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+def _without_lone_surrogates(text: Text) -> Text:
+    if isinstance(text, str):
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    joined = [part.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace") for part in text]
+    return joined[0], joined[1]
 
 
 def _pad_id(folder: Path, tokenizer: Tokenizer) -> int:

@@ -64,16 +64,18 @@ class Reader:
 
     def read(self, logits: NDArray[np.float32], truncated: Sequence[bool], top_k: int) -> list[Prediction]:
         """Return one prediction per row of (N, C) outputs."""
-        if self.task is Task.SINGLE_LABEL and not top_k:
-            return [self._best(row, cut) for row, cut in zip(logits, truncated, strict=True)]
-        return [
-            self._ranked(row, cut, top_k) for row, cut in zip(self.scores(logits), truncated, strict=True)
-        ]
+        return [self.read_one(row, cut, top_k) for row, cut in zip(logits, truncated, strict=True)]
+
+    def read_one(self, logits: NDArray[np.float32], truncated: bool, top_k: int) -> Prediction:
+        """Return the prediction of one row of outputs, (C,)."""
+        if top_k or self.task is not Task.SINGLE_LABEL:
+            return self._ranked(self.scores(logits[None])[0], truncated, top_k)
+        return self._best(logits, truncated)
 
     def _best(self, logits: NDArray[np.float32], truncated: bool) -> Prediction:
         # The common case with as few array operations as it takes: each costs as much as a token.
         best = logits.argmax()
-        score = 1 / float(np.exp(logits - logits[best]).sum())
+        score = 1 / float(np.add.reduce(np.exp(logits - logits[best])))
         abstained = self.threshold is not None and score < self.threshold
         label = self.abstain_label if abstained else self.labels[best]
         return Prediction(label, score, truncated, abstained)

@@ -36,8 +36,6 @@ class Predictor:
     ) -> tuple[NDArray[np.float32], list[bool]]:
         """Return the raw outputs, (N, C), and whether each text was truncated; all N are held at once."""
         encoded = self._encoder.encode(texts)
-        if len(encoded) == 1:
-            return self._run(encoded), [encoded[0].truncated]
         lengths = [len(tokens.ids) for tokens in encoded]
         answers: NDArray[np.float32] | None = None
         for batch in cut_batches(lengths, max_batch_tokens):
@@ -48,6 +46,14 @@ class Predictor:
         if answers is None:
             answers = np.empty((0, self._session.get_outputs()[0].shape[1]), np.float32)
         return answers, [tokens.truncated for tokens in encoded]
+
+    def answer_one(self, text: Text) -> tuple[NDArray[np.float32], bool]:
+        """Return the raw outputs, (C,), of one text, and whether it was truncated.
+
+        The way of a single text is short on purpose: each line runs with the caches that the network emptied.
+        """
+        tokens = self._encoder.encode_one(text)
+        return self._run((tokens,))[0], tokens.truncated
 
     def _run(self, batch: Sequence[Tokens]) -> NDArray[np.float32]:
         try:
