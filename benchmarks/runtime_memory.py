@@ -3,9 +3,9 @@
     python benchmarks/runtime_memory.py BUNDLE [--output benchmarks/runtime_memory.json]
 
 Each preset in a fresh process: the peak after the first answer, and after a list of 512 texts. Then many
-calls of every length in one process, and a million texts through `stream`, the memory read now and then. Growth
-is judged by the anonymous memory: the private memory (USS) also counts the libraries' pages while no other
-process happens to map them.
+calls of every length in one process, and a million texts through `stream`, the memory read now and then.
+Growth is judged by the anonymous memory: the private memory (USS) also counts the libraries' pages while no
+other process happens to map them.
 """
 
 import argparse
