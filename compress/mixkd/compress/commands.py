@@ -1,6 +1,8 @@
 """The commands of the compress stage: check, augment, finetune, distill."""
 
 import os
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,6 +18,7 @@ from .config import (
     DistillInputs,
     FinetuneConfig,
     FinetuneInputs,
+    TrainingInputs,
 )
 
 if TYPE_CHECKING:
@@ -35,16 +38,7 @@ def _finetune(inputs: FinetuneInputs, config: FinetuneConfig) -> None:
     _need_torch()
     from .teacher import finetune
 
-    result = finetune(
-        inputs.model,
-        inputs.open(),
-        inputs.output,
-        config=config,
-        overwrite=inputs.overwrite,
-        resume=inputs.resume,
-        announce=_warn,
-    )
-    _report("teacher", result)
+    _train("teacher", partial(finetune, inputs.model, config=config), inputs)
 
 
 def _distill(inputs: DistillInputs, config: DistillConfig) -> None:
@@ -52,16 +46,22 @@ def _distill(inputs: DistillInputs, config: DistillConfig) -> None:
     _need_torch()
     from .distill import distill
 
-    result = distill(
-        inputs.teacher,
-        inputs.open(),
-        inputs.output,
-        config=config,
+    _train("student", partial(distill, inputs.teacher, config=config), inputs)
+
+
+def _train(kind: str, stage: Callable[..., "StageResult"], inputs: TrainingInputs) -> None:
+    result = stage(
+        corpus=inputs.open(),
+        output=inputs.output,
         overwrite=inputs.overwrite,
         resume=inputs.resume,
-        announce=_warn,
+        announce=lambda line: typer.echo(f"note: {line}", err=True),
     )
-    _report("student", result)
+    if os.environ.get("RANK", "0") != "0":
+        return  # of several processes the first one speaks
+    for split, values in result.metrics.items():
+        typer.echo(f"{split}: " + ", ".join(f"{name} {value:.4f}" for name, value in values.items()))
+    typer.echo(f"{kind}: {result.folder}")
 
 
 def _augment(inputs: AugmentInputs, config: AugmentConfig) -> None:
@@ -96,18 +96,6 @@ def _check(
         typer.echo(f"{name}: {split.rows} texts, {len(split.classes)} classes")
     for line in found.warnings:
         typer.echo(line)
-
-
-def _warn(line: str) -> None:
-    typer.echo(f"note: {line}", err=True)
-
-
-def _report(kind: str, result: "StageResult") -> None:
-    if os.environ.get("RANK", "0") != "0":
-        return  # of several processes the first one speaks
-    for split, values in result.metrics.items():
-        typer.echo(f"{split}: " + ", ".join(f"{name} {value:.4f}" for name, value in values.items()))
-    typer.echo(f"{kind}: {result.folder}")
 
 
 def _need_torch() -> None:
