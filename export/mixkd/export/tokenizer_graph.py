@@ -5,8 +5,8 @@
     text ─ StringRegexReplace ─ BertTokenizer ─ cut to the length ─ the graph ─┬─ ArgMax, names ─ label
                                                                               └─ its share ──── score
 
-One text a call, and no threshold: the best label always counts. Whoever runs the file registers the library of
-the extensions with the session:
+One text a call, and no threshold: the best label always counts. Whoever runs the file registers the library
+of the extensions with the session:
 
 >>> options.register_custom_ops_library(onnxruntime_extensions.get_library_path())
 
