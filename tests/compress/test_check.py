@@ -74,3 +74,10 @@ def test_share_of_truncated_texts_is_told(tmp_path: Path) -> None:
     write(tmp_path, train=[(" ".join(WORDS[:10]), "a"), *((WORDS[i], "b") for i in range(9))])
     found = check_data(open_corpus(tmp_path), tokenizer=tiny_tokenizer(), max_length=8)
     assert found.warnings == ("train: 10.0 % of the texts are longer than 8 tokens",)
+
+
+def test_values_of_a_regression_are_no_classes(tmp_path: Path) -> None:
+    write(tmp_path, train=[("one", "0.5"), ("two", "3")], validation=[("three", "4.25")])
+    assert warnings(tmp_path) == []
+    write(tmp_path, train=[("one", "1"), ("two", "3")], validation=[("three", "3")])
+    assert warnings(tmp_path) == ["validation: 1 of 2 classes have no text: 1"]

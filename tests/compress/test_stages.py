@@ -115,7 +115,8 @@ def test_distill_takes_unlabelled_texts(teacher: Path, data: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize(("task", "labels"), [("multi_label", ["a", "b", "c"]), ("regression", ["score"])])
-def test_stages_do_other_tasks(task: str, labels: list[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("named", [True, False])
+def test_stages_do_other_tasks(task: str, labels: list[str], named: bool, tmp_path: Path) -> None:
     rows = []
     for i in range(48):
         words = [WORDS[i % 5], WORDS[i % 7]]
@@ -124,7 +125,7 @@ def test_stages_do_other_tasks(task: str, labels: list[str], tmp_path: Path) -> 
     (tmp_path / "train.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
     start = write_student(tmp_path / "start", tiny_classifier("bert"))
     corpus = open_corpus(tmp_path / "train.jsonl")
-    config = FinetuneConfig(task=task.replace("_", "-"), **QUICK)
+    config = FinetuneConfig(task=task.replace("_", "-") if named else "auto", **QUICK)
     finetune(str(start), corpus, tmp_path / "teacher", config=config)
     result = distill(
         str(tmp_path / "teacher"), corpus, tmp_path / "out", config=DistillConfig(student_layers=1, **QUICK)

@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerBase
 
 from mixkd.texts import Corpus, Example
 
-from .labels import LabelSpace, names_of
+from .labels import LabelSpace, are_scores, names_of
 
 TRUNCATION_SAMPLE = 10_000
 """Texts whose tokens are counted to tell the share that is truncated."""
@@ -128,6 +128,8 @@ def _leaks(splits: Mapping[str, SplitCheck]) -> list[str]:
 def _missing_classes(splits: Mapping[str, SplitCheck], labels: LabelSpace | None) -> list[str]:
     known = set(labels.names) if labels is not None and labels.categorical else set()
     known.update(*(split.classes for split in splits.values()))
+    if are_scores(known):
+        return []  # the values of a regression
     lines = []
     for name, split in splits.items():
         missing = sorted(known - set(split.classes))

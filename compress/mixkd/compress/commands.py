@@ -83,7 +83,7 @@ def _check(
     """Count what would spoil a training: duplicates, leaks, empty texts, missing classes, truncation."""
     _need_torch()
     from .check import check_data
-    from .labels import label_space_of
+    from .labels import are_scores, label_space_of
     from .models import find_model, load_classifier, load_tokenizer
 
     labels = tokenizer = None
@@ -93,7 +93,8 @@ def _check(
         tokenizer = load_tokenizer(folder)
     found = check_data(inputs.open(), labels=labels, tokenizer=tokenizer, max_length=max_length)
     for name, split in found.splits.items():
-        typer.echo(f"{name}: {split.rows} texts, {len(split.classes)} classes")
+        kind = "scores" if are_scores(split.classes) else "classes"
+        typer.echo(f"{name}: {split.rows} texts, {len(split.classes)} {kind}")
     for line in found.warnings:
         typer.echo(line)
 

@@ -243,7 +243,7 @@ class TrainingConfig(Selection):
 class FinetuneConfig(TrainingConfig):
     """What `mkd finetune` can be asked."""
 
-    task: str = option("auto", "auto, single-label, multi-label or regression.")
+    task: str = option("auto", "auto (by the labels), single-label, multi-label or regression.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -96,7 +96,8 @@ def read_label_space(corpus: Corpus, *, task: Task | None) -> LabelSpace:
 
     Args:
         corpus: The data.
-        task: The task; None takes multi-label where a label is a list and single-label elsewhere.
+        task: The task; None takes multi-label where a label is a list, regression where labels are numbers
+            that aren't all whole, and single-label elsewhere.
 
     Raises:
         DataError: If there are no labels, or only one class.
@@ -109,6 +110,8 @@ def read_label_space(corpus: Corpus, *, task: Task | None) -> LabelSpace:
             names.update(names_of(example.label))
     if not names:
         raise DataError(f"{corpus.split('train')} has no labels: name the column with --label-column")
+    if task is None and kinds == {str} and are_scores(names):
+        task = Task.REGRESSION
     if task is Task.REGRESSION:
         return LabelSpace(task, ("score",))
     if len(names) == 1:
@@ -152,6 +155,14 @@ def parse_task(name: str | None) -> Task | None:
 def names_of(label: Label) -> Iterable[str]:
     """Return the names a label holds: one, several, or none."""
     return (label,) if isinstance(label, str) else label or ()
+
+
+def are_scores(names: Iterable[str]) -> bool:
+    """Return whether the labels are numbers of which some aren't whole, so that they can't name classes."""
+    try:
+        return not all(float(name).is_integer() for name in names)
+    except ValueError:
+        return False
 
 
 def _in_order(names: set[str]) -> list[str]:
