@@ -35,7 +35,7 @@ class BenchOptions:
     paced_samples: int | None = option(None, "Texts answered after an idle gap each [128].")
     paced_gap_ms: float | None = option(None, "The idle gap [50].")
     server_target_ms: float | None = option(None, "The p99 that random arrivals must hold [50].")
-    server_seconds: float | None = option(None, "How long each tried rate of arrivals is kept up [10].")
+    server_seconds: float | None = option(None, "How long each tried rate of arrivals is kept up [5].")
     growth_calls: int | None = option(None, "Calls over which memory is watched [10000].")
     growth_limit_s: float | None = option(None, "When to stop them, on a slow variant [60].")
     cold_starts: int | None = option(None, "Process starts per variant, warm and evicted each [0; full 5].")

@@ -79,6 +79,7 @@ def test_full_measurement_has_scenarios_and_cold_starts(plan: Plan) -> None:
         samples=664,
         scenarios=True,
         paced_samples=16,
+        server_seconds=0.1,
         growth_calls=200,
         cold_starts=1,
         curve_samples=0,

@@ -6,7 +6,6 @@ import pytest
 
 from mixkd.runtime.bench.terminal import TerminalProgress
 
-
 LINE = r"\[======                  \] (\d+:\d\d) making teacher-onnx"
 
 

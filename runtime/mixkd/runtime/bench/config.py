@@ -58,7 +58,7 @@ class BenchConfig:
     server_target_ms: float = 50.0
     """The p99 that random arrivals must hold."""
 
-    server_seconds: float = 10.0
+    server_seconds: float = 5.0
     """How long each tried rate of arrivals is kept up, or longer, until there are samples for a p99."""
 
     growth_calls: int = 10_000
