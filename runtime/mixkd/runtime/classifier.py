@@ -140,7 +140,8 @@ class Classifier:
         """
         if isinstance(texts, list):
             return list(self.stream(texts, top_k=top_k))
-        logits, truncated = self._predictor().answer_one(_checked(texts))
+        text = texts if isinstance(texts, str) else _checked(texts)
+        logits, truncated = self._predictor().answer_one(text)
         return self._reader.read_one(logits, truncated, top_k)
 
     def predict_proba(self, texts: Text | Texts) -> NDArray[np.float32]:

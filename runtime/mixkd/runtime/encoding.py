@@ -117,7 +117,8 @@ class Encoder:
 
     def _tokenize(self, text: Text) -> Encoding:
         if isinstance(text, str):
-            return self._tokenizer.encode(self._beginning(text))
+            short = text if len(text) <= self._long_text else self._beginning(text)
+            return self._tokenizer.encode(short)
         first, second = text
         return self._tokenizer.encode(self._beginning(first), self._beginning(second))
 

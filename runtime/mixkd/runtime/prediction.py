@@ -70,10 +70,7 @@ class Reader:
         """Return the prediction of one row of outputs, (C,)."""
         if top_k or self.task is not Task.SINGLE_LABEL:
             return self._ranked(self.scores(logits[None])[0], truncated, top_k)
-        return self._best(logits, truncated)
-
-    def _best(self, logits: NDArray[np.float32], truncated: bool) -> Prediction:
-        # The common case with as few array operations as it takes: each costs as much as a token.
+        # The common case with as few operations as it takes: each costs as much as a token.
         best = logits.argmax()
         score = 1 / float(np.add.reduce(np.exp(logits - logits[best])))
         abstained = self.threshold is not None and score < self.threshold
