@@ -19,7 +19,7 @@ class SearchConfig:
     max_size_mb: float | None = option(None, "The largest file of weights, in megabytes of 10^6 bytes.")
     layers: str | None = option(None, "Depths to try, such as 1,2,4 [1 to half of the teacher's].")
     student: tuple[str, ...] = option((), "Also start from this model; may be repeated.")
-    recipe: tuple[str, ...] = option((), "portable or fast; may be repeated [portable].")
+    recipe: tuple[str, ...] = option((), "A recipe of mkd export; may be repeated [portable].")
     vocabulary: tuple[str, ...] = option((), "full, trim or trim:N; may be repeated [full and trim].")
 
     def __post_init__(self) -> None:
