@@ -16,7 +16,8 @@ from typing import Any
 
 from mixkd.compress.config import DistillConfig, Method
 from mixkd.compress.distill import distill
-from mixkd.runs import read_run, versions
+from mixkd.export.reference import TorchModel
+from mixkd.runs import versions
 from mixkd.texts import ThinnedSplit, open_corpus
 
 LAYERS = 3
@@ -35,6 +36,7 @@ def main() -> None:
     runs: list[dict[str, Any]] = []
     if arguments.output.is_file():
         runs = json.loads(arguments.output.read_text(encoding="utf-8"))["runs"]
+    teacher = teacher_accuracy(arguments.teacher, arguments.data)
     # Every run is written as soon as it ends: the whole takes the better part of an hour on two cores.
     for seed in range(arguments.seeds):
         for method in Method:
@@ -47,7 +49,7 @@ def main() -> None:
             print(runs[-1], flush=True)
             found = {
                 "data": arguments.data,
-                "teacher": teacher_accuracy(arguments.teacher),
+                "teacher_test": teacher,
                 "layers": LAYERS,
                 "epochs": EPOCHS,
                 "versions": versions(),
@@ -81,10 +83,13 @@ def train(teacher: str, data: str, method: Method, seed: int, per_class: int) ->
     return {"test": metrics["test"]["accuracy"]}
 
 
-def teacher_accuracy(folder: str) -> float | None:
-    """Return the teacher's own accuracy on the test split, where its `run.json` tells it."""
-    run = read_run(Path(folder))
-    return None if run is None else run["metrics"]["test"]["accuracy"]
+def teacher_accuracy(folder: str, data: str) -> float:
+    """Return the teacher's own accuracy on the test split, as a fraction of one."""
+    teacher = TorchModel(Path(folder))
+    examples = list(open_corpus(data).read("test"))
+    answers = teacher.logits([example.text for example in examples]).argmax(axis=1)
+    names = teacher.module.config.id2label
+    return sum(names[int(i)] == e.label for i, e in zip(answers, examples, strict=True)) / len(examples)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,11 @@ HEADLINE = {Task.SINGLE_LABEL: "accuracy", Task.MULTI_LABEL: "micro_f1", Task.RE
 """The one metric by which models are chosen and compared; higher is better for all three."""
 
 
+def shown(name: str, value: float) -> str:
+    """Return a metric as people write it: a correlation as a number, a rate in percent."""
+    return f"{value:.4f}" if name in {"pearson", "spearman", "mse"} else f"{value:.2%}"
+
+
 def evaluate(logits: ArrayLike, targets: ArrayLike, task: Task) -> Mapping[str, float]:
     """Return the task's metrics over the labelled rows.
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from mixkd.metrics import shown
 from mixkd.runtime.bundle import Manifest
 from mixkd.runtime.encoding import Text
 
@@ -90,7 +91,7 @@ def _quality_table(quality: Quality | None) -> str:
         ("int8 graph", quality.int8, quality.int8_agreement),
     ]
     lines = [
-        f"| {name} | {value:.2%} | {'' if same is None else f'{same:.2%}'} |"
+        f"| {name} | {shown(quality.metric, value)} | {'' if same is None else f'{same:.2%}'} |"
         for name, value, same in rows
         if value is not None
     ]

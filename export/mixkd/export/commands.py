@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mixkd.metrics import shown
 from mixkd.options import LabelColumn, Output, Overwrite, Text2Column, TextColumn, columns, with_options
 
 from .config import ExportConfig
@@ -54,7 +55,7 @@ def _report(result: "ExportResult") -> None:
         time = f"{trial.latency_ms:8.2f} ms" if trial.latency_ms is not None else ""
         typer.echo(
             f"  {trial.recipe:9} {trial.score:.2%} ({-trial.drop_points:+.2f}), "
-            f"{trial.agreement:.2%} of the labels unchanged{time}{kept}"
+            f"{trial.agreement:.2%} of the answers unchanged{time}{kept}"
         )
     typer.echo(f"{result.bundle.folder} ({result.bundle.manifest.recipe})")
     typer.echo(
@@ -64,10 +65,13 @@ def _report(result: "ExportResult") -> None:
     )
     if quality:
         name = quality.metric.replace("_", " ")
-        typer.echo(f"  {name:9} {quality.student:.2%} in PyTorch, {quality.fp32:.2%} fp32", nl=False)
+        student, fp32 = (shown(quality.metric, value) for value in (quality.student, quality.fp32))
+        typer.echo(f"  {name:9} {student} in PyTorch, {fp32} fp32", nl=False)
         if quality.int8 is not None and quality.int8_agreement is not None:
             typer.echo(
-                f", {quality.int8:.2%} int8; {quality.int8_agreement:.2%} of the labels unchanged", nl=False
+                f", {shown(quality.metric, quality.int8)} int8; "
+                f"{quality.int8_agreement:.2%} of the answers unchanged",
+                nl=False,
             )
         typer.echo(f" ({quality.rows} texts of {quality.split})")
     if result.trim:
