@@ -88,7 +88,7 @@ def teacher_accuracy(folder: str, data: str) -> float:
     teacher = TorchModel(Path(folder))
     examples = list(open_corpus(data).read("test"))
     answers = teacher.logits([example.text for example in examples]).argmax(axis=1)
-    names = teacher.module.config.id2label
+    names = teacher.module.config.id2label or {}
     return sum(names[int(i)] == e.label for i, e in zip(answers, examples, strict=True)) / len(examples)
 
 

@@ -167,9 +167,11 @@ def our_step(setting: Setting, stack: ExitStack) -> Step:
     trainer.current_gradient_accumulation_steps = 1  # its training loop would set it
     batches = endless(trainer.get_train_dataloader())
 
+    student = trainer.student
+
     def step() -> None:
-        trainer.training_step(trainer.model, next(batches))
-        torch.nn.utils.clip_grad_norm_(trainer.model.parameters(), 1.0)
+        trainer.training_step(student, next(batches))
+        torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
 
@@ -217,7 +219,7 @@ class Plain:
         self.optimizer = torch.optim.AdamW(groups, weight_decay=0.01, foreach=False)
         self._generator = torch.Generator().manual_seed(0)
         loader = DataLoader(
-            setting.data.train,  # type: ignore[arg-type]  # a datasets.Dataset is one
+            setting.data.train,
             BATCH,
             shuffle=True,
             generator=self._generator,
@@ -280,8 +282,8 @@ def accuracies(setting: Setting, steps: int) -> dict[str, float]:
             usual.step()
             schedule.step()
         found = {}
-        for name, model in (("ours", ours.model), ("usual-fp32", usual.student)):
-            ours.model.load_state_dict(model.state_dict())
+        for name, model in (("ours", ours.student), ("usual-fp32", usual.student)):
+            ours.student.load_state_dict(model.state_dict())
             metrics = ours.predict(setting.data.evaluated["test"]).metrics or {}
             found[name] = round(metrics["test_accuracy"], 4)
         return {"steps": steps, **found}

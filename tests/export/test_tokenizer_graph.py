@@ -1,4 +1,4 @@
-"""The refusals of `--with-tokenizer`, and ids of a vocabulary that shares rows; tests/examples asks a real student."""
+"""The refusals of `--with-tokenizer`, and ids where rows are shared; tests/examples asks a real student."""
 
 import json
 from pathlib import Path

@@ -64,6 +64,9 @@ class ObjectiveTrainer(Trainer):
         validation: Rows evaluated after every epoch.
         collator: Rows to batches.
         checkpoints: Where checkpoints go.
+
+    Attributes:
+        student: The model as it was given, without what a distributed run wraps around it.
     """
 
     def __init__(
@@ -101,7 +104,7 @@ class ObjectiveTrainer(Trainer):
         self._mixing = mixing
         self._labels = labels
         self._config = config
-        self._bare_model = model  # without what a distributed run wraps around it
+        self.student = model
         self._lengths = token_counts(train)
         self._checkpoints = checkpoints
         self._micro_batch = (-1, -1)  # optimiser step, batch within it
@@ -124,7 +127,7 @@ class ObjectiveTrainer(Trainer):
     ) -> dict[str, Tensor]:
         """Terms without mixing; `known` are the teacher's logits, (B, C), where it was asked beforehand."""
         hidden = self._weights.hidden > 0
-        student = model(**accepted(self._bare_model, inputs), output_hidden_states=hidden)
+        student = model(**accepted(self.student, inputs), output_hidden_states=hidden)
         terms = {"mle": mle_loss(student.logits, targets, task=self._labels.task)}
         if known is not None:
             terms["kd"] = self._distance(student.logits, known)
@@ -140,9 +143,9 @@ class ObjectiveTrainer(Trainer):
         rows, task = len(targets), self._labels.task
         hidden = self._weights.hidden > 0
         mix = self._draw(rows).to(targets.device)
-        embed = self._bare_model.get_input_embeddings()
+        embed = self.student.get_input_embeddings()
         seen = _with_mixed(inputs, embed(inputs["input_ids"]), mix)  # (B + M, T, H)
-        student = model(**accepted(self._bare_model, seen), output_hidden_states=hidden)
+        student = model(**accepted(self.student, seen), output_hidden_states=hidden)
         mixed_logits = student.logits[rows:]  # (M, C)
         terms = {
             "mle": mle_loss(student.logits[:rows], targets, task=task),
@@ -215,7 +218,7 @@ class ObjectiveTrainer(Trainer):
         batch = self._prepare_inputs(inputs)
         targets = batch.pop("labels")
         with torch.no_grad(), self.autocast_smart_context_manager():
-            logits = model(**accepted(self._bare_model, batch)).logits.float()
+            logits = model(**accepted(self.student, batch)).logits.float()
         loss = mle_loss(logits, targets, task=self._labels.task)
         return (loss, None, None) if prediction_loss_only else (loss, logits, targets)
 
@@ -230,7 +233,7 @@ class ObjectiveTrainer(Trainer):
 
     def create_optimizer(self) -> torch.optim.Optimizer:
         """Make AdamW: no decay on biases and normalisations, another rate for the head where asked."""
-        model = self._bare_model
+        model = self.student
         decayed = set(self.get_decay_parameter_names(model))
         groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
         for name, parameter in model.named_parameters():
