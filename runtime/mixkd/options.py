@@ -6,7 +6,7 @@ import inspect
 import json
 import tomllib
 from collections.abc import Callable
-from dataclasses import MISSING, Field, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin,
 import typer
 
 from mixkd.errors import ConfigError
-from mixkd.texts import Columns
+from mixkd.texts import Columns, Corpus, open_corpus
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -23,27 +23,10 @@ _T = TypeVar("_T")
 _C = TypeVar("_C", bound="DataclassInstance")
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
 
-DATA_HELP = (
-    "A folder with train/validation/test files, one file (.tsv .csv .jsonl .parquet), "
-    "a built-in name (clinc150) or a hub name (org/name[:config])."
-)
-TEXT_HELP = "The column of the text."
-TEXT2_HELP = "The column of the second text, for pairs [text2]."
-LABEL_HELP = "The column of the label [label]."
-
-Data = Annotated[str, typer.Option("--data", help=DATA_HELP)]
-TextColumn = Annotated[str, typer.Option(help=TEXT_HELP)]
-Text2Column = Annotated[str | None, typer.Option(help=TEXT2_HELP)]
-LabelColumn = Annotated[str | None, typer.Option(help=LABEL_HELP)]
 Output = Annotated[Path, typer.Option(help="The folder to write; whole or absent.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what the output folder holds.")]
 _ConfigFile = Annotated[Path | None, typer.Option("--config", help="A TOML file or run.json of options.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
-
-
-def columns(text: str, text2: str | None, label: str | None) -> Columns:
-    """Return the columns that the three options name."""
-    return Columns(text=text, text2=text2, label=label)
 
 
 def option(default: _T, help: str, *, flag: str | None = None) -> _T:
@@ -54,6 +37,27 @@ def option(default: _T, help: str, *, flag: str | None = None) -> _T:
 def required(help: str) -> Any:
     """Return a dataclass field that the command line or the config file must give."""
     return field(metadata={"help": help, "flag": None})
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataInputs:
+    """The texts a command is given."""
+
+    data: str = required(
+        "A folder with train/validation/test files, one file (.tsv .csv .jsonl .parquet), "
+        "a built-in name (clinc150) or a hub name (org/name[:config])."
+    )
+    text_column: str = option("text", "The column of the text.")
+    text2_column: str | None = option(None, "The column of the second text, for pairs [text2].")
+    label_column: str | None = option(None, "The column of the label [label].")
+
+    def open(self) -> Corpus:
+        """Find the splits, without reading them; errors as in `open_corpus`."""
+        return open_corpus(self.data, self.columns())
+
+    def columns(self) -> Columns:
+        """Return the columns to read."""
+        return Columns(text=self.text_column, text2=self.text2_column, label=self.label_column)
 
 
 def with_options(

@@ -13,7 +13,6 @@ from mixkd.errors import MissingExtraError
 from .config import (
     AugmentConfig,
     AugmentInputs,
-    DataInputs,
     DistillConfig,
     DistillInputs,
     FinetuneConfig,
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add this stage's commands to `mkd`."""
-    app.command("check")(options.with_options(inputs=DataInputs)(_check))
+    app.command("check")(options.with_options(inputs=options.DataInputs)(_check))
     app.command("augment")(options.with_options(inputs=AugmentInputs, config=AugmentConfig)(_augment))
     app.command("finetune")(options.with_options(inputs=FinetuneInputs, config=FinetuneConfig)(_finetune))
     app.command("distill")(options.with_options(inputs=DistillInputs, config=DistillConfig)(_distill))
@@ -76,7 +75,7 @@ def _augment(inputs: AugmentInputs, config: AugmentConfig) -> None:
 
 
 def _check(
-    inputs: DataInputs,
+    inputs: options.DataInputs,
     teacher: Annotated[str | None, typer.Option(help="Check its labels and tokenizer too.")] = None,
     max_length: Annotated[int, typer.Option(help="Tokens per text that truncation is told for.")] = 128,
 ) -> None:

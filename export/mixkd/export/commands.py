@@ -5,43 +5,32 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mixkd.metrics import shown
-from mixkd.options import LabelColumn, Output, Overwrite, Text2Column, TextColumn, columns, with_options
+from mixkd.options import Output, Overwrite, with_options
 
-from .config import ExportConfig
+from .config import ExportConfig, ExportInputs
 
 if TYPE_CHECKING:
     from . import ExportResult
 
 Student = Annotated[Path, typer.Argument(help="The student's folder, as mkd distill writes it.")]
-Data = Annotated[
-    str | None,
-    typer.Option(help="Labelled texts to measure on: a folder, a file, a built-in name or a hub name."),
-]
 
 
-@with_options(config=ExportConfig)
+@with_options(inputs=ExportInputs, config=ExportConfig)
 def export(
     student: Student,
     output: Output,
+    inputs: ExportInputs,
     config: ExportConfig,
-    data: Data = None,
-    text_column: TextColumn = "text",
-    text2_column: Text2Column = None,
-    label_column: LabelColumn = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Turn a student into a bundle: int8 ONNX, tokenizer, labels, measured quality."""
-    from mixkd.texts import open_corpus
-
     from . import export_student
 
-    corpus = open_corpus(data, columns(text_column, text2_column, label_column)) if data else None
     result = export_student(
         student,
         output,
         config=config,
-        corpus=corpus,
+        corpus=inputs.open_if_given(),
         overwrite=overwrite,
         progress=lambda step: typer.echo(f"{step} ...", err=True),
     )
@@ -49,6 +38,8 @@ def export(
 
 
 def _report(result: "ExportResult") -> None:
+    from mixkd.metrics import shown
+
     sizes, quality = result.sizes, result.quality
     for trial in result.trials:
         kept = f", {len(trial.kept)} parts in fp32" if trial.kept else ""

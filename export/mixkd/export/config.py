@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from mixkd.errors import ConfigError
-from mixkd.options import option
+from mixkd.options import DataInputs, option
+from mixkd.texts import Corpus
 
 
 class Recipe(StrEnum):
@@ -36,6 +37,20 @@ class TableFormat(StrEnum):
     """A scale per 128 numbers: half the bytes of int8, at a small loss."""
 
     FP32 = "fp32"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportInputs(DataInputs):
+    """What an export is measured on: nothing, where no data is given."""
+
+    data: str = option(
+        "",
+        "Labelled texts to measure on: a folder, a file, a built-in name or a hub name.",
+    )
+
+    def open_if_given(self) -> Corpus | None:
+        """Find the splits, if any data is given."""
+        return self.open() if self.data else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,17 +8,7 @@ import typer
 
 from mixkd.compress.config import MINILM
 from mixkd.errors import BudgetError, MissingExtraError, RegressionError
-from mixkd.options import (
-    Data,
-    LabelColumn,
-    Output,
-    Overwrite,
-    Seed,
-    Text2Column,
-    TextColumn,
-    columns,
-    with_options,
-)
+from mixkd.options import DataInputs, Output, Overwrite, Seed, with_options
 from mixkd.pipeline.bench_options import BenchOptions
 from mixkd.pipeline.search_grid import SearchConfig
 
@@ -71,10 +61,10 @@ def _need_extra(*packages: str) -> None:
             raise MissingExtraError(package, "quickstart")
 
 
-@with_options(grid=SearchConfig)
+@with_options(inputs=DataInputs, grid=SearchConfig)
 def search(
     teacher: Annotated[str, typer.Option(help="A fine-tuned classifier: a folder or a hub name.")],
-    data: Data,
+    inputs: DataInputs,
     output: Annotated[Path, typer.Option(help="The folder of the students, bundles and results.")],
     grid: SearchConfig,
     distill_config: Annotated[
@@ -82,9 +72,6 @@ def search(
     ] = None,
     epochs: Annotated[float | None, typer.Option(help="Passes of each training over the texts.")] = None,
     target: Annotated[str, typer.Option(help="Where latency is measured: local or ssh://...")] = "local",
-    text_column: TextColumn = "text",
-    text2_column: Text2Column = None,
-    label_column: LabelColumn = None,
     overwrite: Overwrite = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted search.")] = False,
 ) -> None:
@@ -96,12 +83,11 @@ def search(
     from mixkd.pipeline.search_outcomes import render_outcomes
     from mixkd.runtime.bench.targets.parse import parse_target
     from mixkd.runtime.bench.terminal import TerminalProgress
-    from mixkd.texts import open_corpus
 
     with TerminalProgress() as progress:
         found = run(
             teacher,
-            open_corpus(data, columns(text_column, text2_column, label_column)),
+            inputs.open(),
             output,
             grid=grid,
             distillation=read_distillation(distill_config, epochs=epochs),
@@ -118,11 +104,11 @@ def search(
     typer.echo(f"best: {found.best}")
 
 
-@with_options(options=BenchOptions)
+@with_options(inputs=DataInputs, options=BenchOptions)
 def bench(
     bundle: Annotated[Path, typer.Argument(help="The bundle to measure.")],
     *,
-    data: Data,
+    inputs: DataInputs,
     output: Output,
     teacher: Annotated[Path | None, typer.Option(help="The teacher's folder, to compare with.")] = None,
     student: Annotated[
@@ -140,9 +126,6 @@ def bench(
         bool, typer.Option("--full", help="Every scenario, cold starts, many samples: a quarter of an hour.")
     ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse a run that was disturbed.")] = False,
-    text_column: TextColumn = "text",
-    text2_column: Text2Column = None,
-    label_column: LabelColumn = None,
     overwrite: Overwrite = False,
     options: BenchOptions,
 ) -> None:
@@ -151,7 +134,6 @@ def bench(
     from mixkd.runtime.bench.table import absent_name, render_table
     from mixkd.runtime.bench.targets.parse import parse_target
     from mixkd.runtime.bench.terminal import TerminalProgress
-    from mixkd.texts import open_corpus
 
     config = options.config(quick=quick, full=full)
     with TerminalProgress() as progress:
@@ -160,7 +142,7 @@ def bench(
             teacher=teacher,
             student=student,
             also=tuple(also or ()),
-            corpus=open_corpus(data, columns(text_column, text2_column, label_column)),
+            corpus=inputs.open(),
             output=output,
             config=config,
             targets=tuple(parse_target(word) for word in target or ["local"]),

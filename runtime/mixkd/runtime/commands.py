@@ -60,10 +60,11 @@ def predict(
         typer.echo("\t".join([names, f"{answer.score:.4f}", *best]))
 
 
+@options.with_options(inputs=options.DataInputs)
 def calibrate(
     bundle: BundleFolder,
     *,
-    data: options.Data,
+    inputs: options.DataInputs,
     oos: Annotated[
         str,
         typer.Option(help="Texts of none of the labels: a file, or clinc150 for those that come with it."),
@@ -72,9 +73,6 @@ def calibrate(
         str | None, typer.Option(help="More of them, that judge the threshold without choosing it.")
     ] = None,
     abstain_label: Annotated[str, typer.Option(help="The answer below the threshold.")] = "out_of_scope",
-    text_column: options.TextColumn = "text",
-    text2_column: options.Text2Column = None,
-    label_column: options.LabelColumn = None,
     as_json: Annotated[bool, typer.Option("--json", help="All of it as one JSON object.")] = False,
 ) -> None:
     """Choose the score below which the bundle abstains, and write it into its manifest."""
@@ -83,11 +81,10 @@ def calibrate(
 
     if oos in BUILT_IN:
         oos, oos_test = (str(built_in_file(oos, f"oos_{split}.tsv")) for split in ("validation", "test"))
-    columns = options.columns(text_column, text2_column, label_column)
-    plain = replace(columns, label=None)
+    plain = replace(inputs.columns(), label=None)
     found = choose(
         bundle,
-        open_corpus(data, columns),
+        inputs.open(),
         open_corpus(oos, plain),
         out_of_scope_test=open_corpus(oos_test, plain) if oos_test else None,
         abstain_label=abstain_label,
