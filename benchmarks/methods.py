@@ -36,25 +36,22 @@ def main() -> None:
     runs: list[dict[str, Any]] = []
     if arguments.output.is_file():
         runs = json.loads(arguments.output.read_text(encoding="utf-8"))["runs"]
-    teacher = teacher_accuracy(arguments.teacher, arguments.data)
-    # Every run is written as soon as it ends: the whole takes the better part of an hour on two cores.
+    found = {
+        "data": arguments.data,
+        "teacher_test": teacher_accuracy(arguments.teacher, arguments.data),
+        "layers": LAYERS,
+        "epochs": EPOCHS,
+        "versions": versions(),
+        "runs": runs,
+    }
     for seed in range(arguments.seeds):
         for method in Method:
             asked = {"method": method.value, "seed": seed, "per_class": arguments.per_class}
-            if any(asked.items() <= run.items() for run in runs):
-                continue
-            runs.append(
-                {**asked, **train(arguments.teacher, arguments.data, method, seed, arguments.per_class)}
-            )
-            print(runs[-1], flush=True)
-            found = {
-                "data": arguments.data,
-                "teacher_test": teacher,
-                "layers": LAYERS,
-                "epochs": EPOCHS,
-                "versions": versions(),
-                "runs": runs,
-            }
+            if not any(asked.items() <= run.items() for run in runs):
+                score = train(arguments.teacher, arguments.data, method, seed, arguments.per_class)
+                runs.append({**asked, **score})
+                print(runs[-1], flush=True)
+            # After every run: the whole takes the better part of an hour on two cores.
             arguments.output.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     for method in Method:
         found_test = [
