@@ -104,7 +104,18 @@ class Caller:
         return "right" if right else "wrong", waited_ms
 
     async def _post(self, question: dict[str, Any]) -> tuple[int, bytes]:
-        reader, writer = self._idle.pop() if self._idle else await asyncio.open_connection(HOST, self._port)
+        # The server closes a connection that was idle for five seconds, maybe at this very moment: as every HTTP
+        # client does, ask once more on a new one.
+        while self._idle:
+            try:
+                return await self._exchange(*self._idle.pop(), question)
+            except (OSError, EOFError):
+                continue
+        return await self._exchange(*await asyncio.open_connection(HOST, self._port), question)
+
+    async def _exchange(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, question: dict[str, Any]
+    ) -> tuple[int, bytes]:
         body = json.dumps(question).encode()
         head = f"POST /predict HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\n"
         writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)

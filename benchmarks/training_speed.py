@@ -10,7 +10,8 @@ One process, all cores, the contenders in turns; the same student, texts, pairs 
     usual       the same, padded to the longest of the batch, under bf16 autocast
     usual-fp32  the same in float32: on a processor without bf16 instructions the stronger of the two
 
-`--accuracy STEPS` trains ours and usual-fp32 for as many steps each and judges both on the test split.
+`--accuracy STEPS` trains ours and usual-fp32 for as many steps each and judges both on the test split, where
+the teacher knows the labels of the set.
 """
 
 import argparse
@@ -31,7 +32,7 @@ import torch.nn.functional as F  # noqa: N812 - the name everybody knows
 from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
-from transformers import PreTrainedModel, get_linear_schedule_with_warmup
+from transformers import AutoConfig, PreTrainedModel, get_linear_schedule_with_warmup
 
 from mixkd.compress.config import DistillConfig, Selection
 from mixkd.compress.data import Collator, TrainingData, prepare
@@ -64,6 +65,7 @@ class Setting:
     labels: LabelSpace
     data: TrainingData
     collator: Collator
+    knows_the_labels: bool
     folder: Path
 
 
@@ -90,7 +92,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             setting = prepare_setting(arguments.teacher, name, Path(folder))
             measured = measure(setting, rate)
-            if arguments.accuracy:
+            if arguments.accuracy and setting.knows_the_labels:
                 measured["accuracy_after_steps"] = accuracies(setting, arguments.accuracy)
         found["sets"][Path(name).name] = measured
         report(name, measured)
@@ -108,7 +110,9 @@ def prepare_setting(teacher: str, name: str, folder: Path) -> Setting:
     )
     model = load_with_new_head(path, labels).eval().requires_grad_(False)
     student = cut_layers(model, LAYERS).requires_grad_(True)
-    return Setting(model, student, labels, data, Collator(tokenizer, labels), folder)
+    known = AutoConfig.from_pretrained(path).id2label or {}
+    knows = set(known.values()) == set(labels.names)
+    return Setting(model, student, labels, data, Collator(tokenizer, labels), knows, folder)
 
 
 def measure(setting: Setting, rate: float) -> dict[str, Any]:
@@ -274,7 +278,8 @@ def endless(loader: Iterable[Batch]) -> Iterator[Batch]:
 def accuracies(setting: Setting, steps: int) -> dict[str, float]:
     """Return the test accuracies, as fractions of one, after as many steps of ours and of usual-fp32."""
     with ExitStack() as stack:
-        ours = our_trainer(setting, stack, epochs=steps * BATCH / len(setting.data.train))
+        batches = -(-len(setting.data.train) // BATCH)
+        ours = our_trainer(setting, stack, epochs=(steps - 0.5) / batches)  # rounded up to whole steps
         ours.train()
         usual = Plain(setting, length=None, autocast=False)
         schedule = get_linear_schedule_with_warmup(usual.optimizer, steps // 10, steps)

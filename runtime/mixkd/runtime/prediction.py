@@ -70,9 +70,10 @@ class Reader:
         """Return the prediction of one row of outputs, (C,)."""
         if top_k or self.task is not Task.SINGLE_LABEL:
             return self._ranked(self.scores(logits[None])[0], truncated, top_k)
-        # The common case with as few operations as it takes: each costs as much as a token.
+        # The common case with as few operations as it takes: each costs as much as a token, numpy's own sum
+        # more than a list and Python's.
         best = logits.argmax()
-        score = 1 / float(np.add.reduce(np.exp(logits - logits[best])))
+        score = 1 / sum(np.exp(logits - logits[best]).tolist())
         abstained = self.threshold is not None and score < self.threshold
         label = self.abstain_label if abstained else self.labels[best]
         return Prediction(label, score, truncated, abstained)
