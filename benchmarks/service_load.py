@@ -104,7 +104,7 @@ class Caller:
         return "right" if right else "wrong", waited_ms
 
     async def _post(self, question: dict[str, Any]) -> tuple[int, bytes]:
-        # The server closes a connection that was idle for five seconds, maybe at this very moment: as every HTTP
+        # The server closes a connection that was idle for five seconds, maybe just now: as every HTTP
         # client does, ask once more on a new one.
         while self._idle:
             try:
