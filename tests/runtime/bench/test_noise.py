@@ -54,7 +54,7 @@ def test_counters_of_this_process_grow_with_its_work() -> None:
         sum(range(100_000))
         after = read_counters([os.getpid()])
         assert after is not None
-        if after.own_s > before.own_s:
-            break
+        if after.own_s > before.own_s and after.total_s > before.total_s:
+            break  # the two clocks tick every hundredth of a second, not together
     assert after.busy_s >= before.busy_s
     assert after.total_s > before.total_s
