@@ -16,7 +16,7 @@ from transformers import MarianConfig, MarianMTModel, MarianTokenizer
 from mixkd.compress.augment import augment
 from mixkd.compress.config import AugmentConfig, DistillConfig
 from mixkd.compress.distill import distill
-from mixkd.errors import ConfigError, DataError, OutputError
+from mixkd.errors import ConfigError, DataError, ModelError, OutputError
 from mixkd.texts import Columns, open_corpus
 from tests.tiny import WORDS
 
@@ -157,6 +157,9 @@ def test_augment_refuses_before_it_translates(models: tuple[Path, Path], data: P
         augment(open_corpus(data), tmp_path / "there.jsonl", config=config_for(models))
     with pytest.raises(OutputError, match="no known format"):
         augment(open_corpus(data), tmp_path / "more.txt", config=config_for(models))
+    gone = AugmentConfig(forward=str(models[0]), backward=str(tmp_path / "gone"))
+    with pytest.raises(ModelError, match=r"no model folder at .*gone"):
+        augment(open_corpus(data), tmp_path / "more.jsonl", config=gone)
     (tmp_path / "many.jsonl").write_text('{"text": "ba", "label": ["a", "b"]}\n' * 20, encoding="utf-8")
     with pytest.raises(DataError, match=r"name a \.jsonl file"):
         augment(open_corpus(tmp_path / "many.jsonl"), tmp_path / "more.tsv", config=config_for(models))

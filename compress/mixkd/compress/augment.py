@@ -1,6 +1,6 @@
 """Back-translation: every training text to another language and back, as more texts to train on.
 
-The paper's extra augmentation (Liang et al. 2021, section 4). What comes back keeps its text's label.
+The extra augmentation of Liang et al. 2021. What comes back keeps its text's label.
 """
 
 import hashlib
@@ -100,14 +100,21 @@ def augment(
     rows = _rows(corpus, config, output)
     done = output.with_name(f"{output.name}.partial")
     asked = {"config": config.as_dict(), "data": corpus.split("train").fingerprint()}
-    with clear_write_errors(output):
-        first = _go_on(done, asked, batch_size=config.batch_size, overwrite=overwrite, resume=resume)
-        if first < len(rows):
-            forward = _load(config.forward, config.forward_prefix, config)
-            backward = _load(config.backward, config.backward_prefix, config)
-            _translate(
-                _picked(corpus, rows[first:]), len(rows) - first, (forward, backward), done, _names(corpus)
-            )
+    try:
+        with clear_write_errors(output):
+            first = _go_on(done, asked, batch_size=config.batch_size, overwrite=overwrite, resume=resume)
+            if first < len(rows):
+                forward = _load(config.forward, config.forward_prefix, config)
+                backward = _load(config.backward, config.backward_prefix, config)
+                _translate(
+                    _picked(corpus, rows[first:]),
+                    len(rows) - first,
+                    (forward, backward),
+                    done,
+                    _names(corpus),
+                )
+    finally:
+        _drop_if_empty(done)
     present = {column for row in _changed(done) for column in row}
     write_rows(output, [name for name in _names(corpus) if name in present], _changed(done))
     written = sum(1 for _ in _changed(done))
@@ -157,6 +164,15 @@ def _go_on(done: Path, asked: dict[str, Any], *, batch_size: int, overwrite: boo
     return len(rows)
 
 
+def _drop_if_empty(done: Path) -> None:
+    """Remove a begun file in which no text is done: there is nothing to go on with."""
+    if done.is_file():
+        with done.open("rb") as file:
+            begun = len(list(islice(file, 2))) == 2
+        if not begun:
+            done.unlink()
+
+
 def _load(name: str, prefix: str, config: AugmentConfig) -> Translator:
     folder = find_model(name)
     try:
@@ -169,8 +185,12 @@ def _load(name: str, prefix: str, config: AugmentConfig) -> Translator:
 
 
 def _picked(corpus: Corpus, rows: NDArray[np.int64]) -> Iterator[Example]:
-    wanted = set(rows.tolist())
-    return (example for number, example in enumerate(corpus.read("train")) if number in wanted)
+    wanted = map(int, rows)  # ascending, as the texts are read
+    following = next(wanted, None)
+    for number, example in enumerate(corpus.read("train")):
+        if number == following:
+            yield example
+            following = next(wanted, None)
 
 
 def _translate(
