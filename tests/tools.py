@@ -17,7 +17,7 @@ def need(program: str, *, package: str) -> str:
 
 
 def unavailable(reason: str) -> None:
-    """Skip the test, or fail it in CI, where everything must be there."""
+    """Skip the test or the module, or fail it in CI, where everything must be there."""
     if os.environ.get("CI", "").lower() in {"1", "true"}:
         pytest.fail(reason)
-    pytest.skip(reason)
+    pytest.skip(reason, allow_module_level=True)

@@ -10,8 +10,12 @@ from numpy.typing import NDArray
 from mixkd.runtime.bench.plan import Plan
 from mixkd.runtime.bench.subjects import load
 from mixkd.runtime.bench.timing import time_block, warm_up
+from tests.tools import unavailable
 
-loadgen = pytest.importorskip("mlperf_loadgen", reason="needs mlcommons-loadgen")
+try:
+    import mlperf_loadgen as loadgen
+except ImportError:
+    unavailable("needs mlcommons-loadgen: pip install mlcommons-loadgen")
 pytestmark = pytest.mark.alone
 
 TEXT = "send my money to the account what is the weather in paris today wake me up at seven please"
