@@ -3,8 +3,9 @@
     python benchmarks/runtime_overhead.py BUNDLE [--output benchmarks/runtime_overhead.json]
 
 One process, one thread, one text after the other: tokenizer alone, session alone on ready ids, both in a row,
-and `predict`. They take turns in random order, so that what else the machine does falls on all alike. Both in
-a row take longer than each alone, as they empty each other's caches. Cold starts are whole processes.
+and `predict`. They take turns of ten texts in random order, so that what else the machine does falls on all
+alike, and each finds the caches as an app leaves them that does nothing else. Both in a row take longer than
+each alone, as they empty each other's caches. Cold starts are whole processes.
 """
 
 import argparse
@@ -21,16 +22,15 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 
-from mixkd.runtime import Classifier, open_bundle
+from mixkd.runtime import Classifier
 from mixkd.runtime.bench.environment import read_environment
-from mixkd.runtime.encoding import Encoder
 from mixkd.texts import open_corpus
 
 TOKENS = 12
-ROUNDS = 3000
-WARM_UP = 300
+TURNS = 300
+CALLS = 10
+WARM_UP = 30
 STARTS = 15
 SEED = 3
 Feed: TypeAlias = dict[str, NDArray[np.int64]]
@@ -65,13 +65,11 @@ def main() -> None:
 
 
 def overhead(bundle: Path, data: str) -> dict[str, list[float]]:
-    """Return every sample, in microseconds, of the parts and of the whole."""
-    manifest = open_bundle(bundle).manifest
+    """Return every sample, in microseconds, of the parts and of the whole, and what the whole takes more."""
     classifier = Classifier.load(bundle, threads=1)
-    # The classifier's own session: the weights of a second one would push the first one's out of the cache.
-    session = classifier._predictor()._session
-    encoder = Encoder.from_folder(bundle, max_length=manifest.max_length, inputs=manifest.inputs)
-    tokenizer = Tokenizer.from_file(str(bundle / "tokenizer.json"))
+    # The classifier's own: a second session, or vocabulary, would push the first one's out of the cache.
+    session, encoder = classifier._predictor._session, classifier._encoder
+    tokenizer = encoder._tokenizer
     corpus = open_corpus(data)
     texts = [example.text for example in corpus.read(corpus.evaluation_split())]
     texts = [text for text in texts if len(encoder.encode([text])[0].ids) == TOKENS]
@@ -81,23 +79,22 @@ def overhead(bundle: Path, data: str) -> dict[str, list[float]]:
         tokenizer.encode(text)
         session.run(["logits"], feed)
 
-    samples: dict[str, list[float]] = {"tokenizer": [], "session": [], "both": [], "predict": []}
+    works: dict[str, Callable[[str, Feed], object]] = {
+        "tokenizer": lambda text, _: tokenizer.encode(text),
+        "session": lambda _, feed: session.run(["logits"], feed),
+        "both": in_a_row,
+        "predict": lambda text, _: classifier.predict(text),
+    }
+    samples: dict[str, list[float]] = {name: [] for name in works}
     chance = random.Random(SEED)
-    for number in range(-WARM_UP, ROUNDS):
-        text, feed = texts[number % len(texts)], feeds[number % len(texts)]
-        works = [
-            ("tokenizer", tokenizer.encode, (text,)),
-            ("session", session.run, (["logits"], feed)),
-            ("both", in_a_row, (text, feed)),
-            ("predict", classifier.predict, (text,)),
-        ]
-        chance.shuffle(works)
-        for name, work, inputs in works:
-            # The session runs before each: what comes after it finds its caches gone, as it does in an app.
-            session.run(["logits"], feed)
-            took = timed(work, *inputs)
+    names = list(works)
+    for number in range(-WARM_UP, TURNS):
+        chance.shuffle(names)
+        first = chance.randrange(len(texts) - CALLS)
+        for name in names:
+            took = [timed(works[name], texts[i], feeds[i]) for i in range(first, first + CALLS)]
             if number >= 0:
-                samples[name].append(took)
+                samples[name] += took
     for part in ("session", "both"):
         pairs = zip(samples["predict"], samples[part], strict=True)
         samples[f"predict_over_{part}"] = [whole - bare for whole, bare in pairs]

@@ -9,11 +9,13 @@ import string
 import tempfile
 from pathlib import Path
 
+import onnx
 import torch
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from optimum.exporters.onnx import main_export
 from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
 
+from mixkd.export.probabilities import add_probabilities
 from mixkd.runtime.bundle import FP32_FILE, INT8_FILE, Manifest, Precision, Task, seal_bundle
 
 FOLDER = Path(__file__).parent.parent / "tests" / "runtime" / "fixtures" / "bundle"
@@ -51,7 +53,9 @@ def main() -> None:
         for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
             shutil.copy(student / name, FOLDER / name)
         (FOLDER / "onnx").mkdir()
-        shutil.copy(Path(scratch, "onnx", "model.onnx"), FOLDER / FP32_FILE)
+        graph = onnx.load(Path(scratch, "onnx", "model.onnx"))
+        add_probabilities(graph, Task.SINGLE_LABEL)
+        onnx.save(graph, FOLDER / FP32_FILE)
     quantize_dynamic(
         FOLDER / FP32_FILE,
         FOLDER / INT8_FILE,

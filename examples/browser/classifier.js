@@ -30,9 +30,8 @@ export class Classifier {
   /** Every label with its probability, best first. */
   async rank(text) {
     const { labels } = this.manifest;
-    const { logits } = await this.session.run(this.#feed(text));
-    const scores = softmax(logits.data);
-    return labels.map((label, i) => ({ label, score: scores[i] })).sort((a, b) => b.score - a.score);
+    const { probabilities } = await this.session.run(this.#feed(text));
+    return labels.map((label, i) => ({ label, score: probabilities.data[i] })).sort((a, b) => b.score - a.score);
   }
 
   /** The best label and its probability; below the bundle's threshold the label that says so. */
@@ -51,11 +50,4 @@ export class Classifier {
       new ort.Tensor("int64", BigInt64Array.from(ids, (id) => BigInt(values[name](id))), [1, ids.length]);
     return Object.fromEntries(inputs.map((name) => [name, tensor(name)]));
   }
-}
-
-function softmax(logits) {
-  const most = Math.max(...logits);
-  const exponents = Array.from(logits, (logit) => Math.exp(logit - most));
-  const sum = exponents.reduce((total, exponent) => total + exponent);
-  return exponents.map((exponent) => exponent / sum);
 }

@@ -1,6 +1,5 @@
 /* Lines of standard input to labels: classify BUNDLE < texts */
 #define _POSIX_C_SOURCE 200809L
-#include <math.h>
 #include <onnxruntime_c_api.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,11 +51,11 @@ static Graph open_graph(OrtEnv *env, const char *path) {
     return graph;
 }
 
-/* Return the logits of one text; the caller releases them. */
+/* Return the probabilities of one text; the caller releases them. */
 static OrtValue *run(const Graph *graph, int64_t *ids, int64_t *ones, int64_t *zeros, size_t length) {
-    static const char *const OUTPUTS[] = {"logits"};
+    static const char *const OUTPUTS[] = {"probabilities"};
     const int64_t shape[] = {1, (int64_t)length};
-    OrtValue *inputs[3] = {0}, *logits = NULL;
+    OrtValue *inputs[3] = {0}, *probabilities = NULL;
     for (size_t i = 0; i < graph->count; i++) {
         const char *name = graph->names[i];
         int64_t *data = !strcmp(name, "input_ids") ? ids : !strcmp(name, "attention_mask") ? ones : zeros;
@@ -64,17 +63,15 @@ static OrtValue *run(const Graph *graph, int64_t *ids, int64_t *ones, int64_t *z
                                                   ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64, &inputs[i]));
     }
     check(ort->Run(graph->session, NULL, (const char *const *)graph->names, (const OrtValue *const *)inputs,
-                   graph->count, OUTPUTS, 1, &logits));
+                   graph->count, OUTPUTS, 1, &probabilities));
     for (size_t i = 0; i < graph->count; i++) ort->ReleaseValue(inputs[i]);
-    return logits;
+    return probabilities;
 }
 
-static void print_best(const Bundle *bundle, const float *logits) {
+static void print_best(const Bundle *bundle, const float *probabilities) {
     size_t best = 0;
-    double sum = 0;
-    for (size_t i = 1; i < bundle->label_count; i++) best = logits[i] > logits[best] ? i : best;
-    for (size_t i = 0; i < bundle->label_count; i++) sum += exp(logits[i] - logits[best]);
-    const double score = 1 / sum;
+    for (size_t i = 1; i < bundle->label_count; i++) best = probabilities[i] > probabilities[best] ? i : best;
+    const float score = probabilities[best];
     printf("%s\t%.4f\n", score < bundle->threshold ? bundle->abstain_label : bundle->labels[best], score);
 }
 
@@ -105,9 +102,9 @@ int main(int count, char **arguments) {
         if (bytes > 0 && line[bytes - 1] == '\n') bytes--;
         const size_t length = wordpiece_encode(&bundle.vocabulary, line, (size_t)bytes, ids, bundle.max_length);
         OrtValue *output = run(&graph, ids, ones, zeros, length);
-        float *logits;
-        check(ort->GetTensorMutableData(output, (void **)&logits));
-        print_best(&bundle, logits);
+        float *probabilities;
+        check(ort->GetTensorMutableData(output, (void **)&probabilities));
+        print_best(&bundle, probabilities);
         ort->ReleaseValue(output);
     }
     free(line);

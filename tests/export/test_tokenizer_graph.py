@@ -26,11 +26,11 @@ def folder(tmp_path: Path) -> Path:
 
 
 def echo_of_ids() -> onnx.ModelProto:
-    """Return a graph whose logits are its own ids, as floats: ArgMax tells where the largest one stands."""
+    """Return a graph whose answers are its own ids, as floats: ArgMax tells where the largest one stands."""
     ids = helper.make_tensor_value_info("input_ids", TensorProto.INT64, [1, "T"])
-    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, [1, "C"])
-    cast = helper.make_node("Cast", ["input_ids"], ["logits"], to=TensorProto.FLOAT)
-    graph = helper.make_graph([cast], "echo", [ids], [logits])
+    answers = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, [1, "C"])
+    cast = helper.make_node("Cast", ["input_ids"], ["probabilities"], to=TensorProto.FLOAT)
+    graph = helper.make_graph([cast], "echo", [ids], [answers])
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
 
 

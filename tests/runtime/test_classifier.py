@@ -62,18 +62,18 @@ def test_predict_batches_int8_with_the_throughput_preset_alone(
 ) -> None:
     calls: list[int] = []
     classifier = Classifier.load(bundle, threads=1, preset="throughput")
-    run = classifier._current._run
+    run = classifier._predictor._run
 
     def counted(batch: Sequence[Tokens]) -> NDArray[np.float32]:
         calls.append(len(batch))
         return run(batch)
 
-    monkeypatch.setattr(classifier._current, "_run", counted)
+    monkeypatch.setattr(classifier._predictor, "_run", counted)
     for one, many in zip(
         [classifier.predict(text) for text in texts], classifier.predict(texts), strict=True
     ):
         assert many.score == pytest.approx(one.score, abs=0.01)  # scaled over the batch
-    assert calls == [1] * len(texts) + [len(texts)]
+    assert calls == [len(texts)]  # a text alone goes its own way
 
 
 def test_predict_proba_is_a_distribution_that_predict_agrees_with(

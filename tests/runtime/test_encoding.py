@@ -1,12 +1,15 @@
 import random
+import string
 from pathlib import Path
 
 import numpy as np
 import pytest
 from tokenizers import Tokenizer
+from tokenizers.normalizers import NFKC, BertNormalizer
 
 from mixkd.errors import BundleError
-from mixkd.runtime.encoding import Encoder, Text
+from mixkd.runtime.encoding import Encoder, Text, for_ascii
+from mixkd.texts import open_corpus
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 PIECES = (
@@ -105,3 +108,35 @@ def test_from_folder_refuses_inputs_that_no_tokenizer_gives(bundle: Path) -> Non
 def test_from_folder_refuses_a_length_without_room_for_a_text(bundle: Path) -> None:
     with pytest.raises(BundleError, match="no room in 3"):
         Encoder.from_folder(bundle, max_length=3, inputs=INPUTS)
+
+
+@pytest.mark.parametrize("lowercase", [True, False])
+def test_for_ascii_gives_the_same_tokens_for_printable_ascii(bundle: Path, lowercase: bool) -> None:
+    tokenizer = Tokenizer.from_file(str(bundle / "tokenizer.json"))
+    tokenizer.normalizer = BertNormalizer(lowercase=lowercase)
+    quick = for_ascii(tokenizer)
+    assert quick is not tokenizer
+    chance, characters = random.Random(5), string.printable[:95]
+    pieces = ["[CLS]", "[sep]", "Pay", " MONEY ", "##e", *characters]
+    strange = ["".join(chance.choices(pieces, k=chance.randrange(40))) for _ in range(2000)]
+    corpus = open_corpus("clinc150")
+    real = [row.text for row in corpus.read("test") if row.text.isascii()]
+    assert len(real) > 4000
+    for text in strange + real:
+        for pair in (None, "Send [MASK]"):
+            ours, theirs = quick.encode(text, pair), tokenizer.encode(text, pair)
+            assert (ours.ids, ours.type_ids) == (theirs.ids, theirs.type_ids)
+
+
+def test_for_ascii_leaves_alone_what_it_can_not_copy(bundle: Path) -> None:
+    added = Tokenizer.from_file(str(bundle / "tokenizer.json"))
+    added.add_tokens(["Money Order"])  # it is looked for in what the normalizer leaves
+    assert for_ascii(added) is added
+    other = Tokenizer.from_file(str(bundle / "tokenizer.json"))
+    other.normalizer = NFKC()
+    assert for_ascii(other) is other
+
+
+def test_encode_normalizes_what_is_not_ascii(encoder: Encoder) -> None:
+    plain, accented, controlled = encoder.encode(["pay", "p\u00e1y", "pa\x7fy"])
+    assert plain.ids.tolist() == accented.ids.tolist() == controlled.ids.tolist()

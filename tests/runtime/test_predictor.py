@@ -34,20 +34,20 @@ def test_cut_batches_gives_a_text_beyond_the_budget_a_batch_of_its_own() -> None
     assert list(cut_batches([], 10)) == []
 
 
-def test_logits_keep_the_order_across_batches_and_windows(predictor: Predictor, texts: list[str]) -> None:
-    alone = np.concatenate([predictor.logits([text]) for text in texts])
-    many = predictor.logits(texts * (WINDOW // 3), max_batch_tokens=100)
+def test_outputs_keep_the_order_across_batches_and_windows(predictor: Predictor, texts: list[str]) -> None:
+    alone = np.concatenate([predictor.outputs([text]) for text in texts])
+    many = predictor.outputs(texts * (WINDOW // 3), max_batch_tokens=100)
     assert many.dtype == np.float32
     np.testing.assert_allclose(many, np.tile(alone, (WINDOW // 3, 1)), atol=1e-5)
 
 
-def test_logits_of_no_texts_have_the_width_of_the_outputs(predictor: Predictor) -> None:
-    assert predictor.logits([]).shape == (0, 5)
+def test_outputs_of_no_texts_have_the_width_of_the_outputs(predictor: Predictor) -> None:
+    assert predictor.outputs([]).shape == (0, 5)
 
 
-def test_logits_raise_a_bundle_error_when_the_graph_can_not_answer(bundle: Path) -> None:
+def test_outputs_raise_a_bundle_error_when_the_graph_can_not_answer(bundle: Path) -> None:
     # 40 tokens where the graph has positions for 32.
     encoder = Encoder.from_folder(bundle, max_length=40, inputs=INPUTS)
     predictor = Predictor(make_session(bundle / FP32_FILE, threads=1), encoder)
     with pytest.raises(BundleError, match="the graph can't answer"):
-        predictor.logits(["pay " * 50])
+        predictor.outputs(["pay " * 50])

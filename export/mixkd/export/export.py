@@ -28,6 +28,7 @@ from .convert import convert
 from .files import make_manifest, write_details, write_graphs, write_tokenizer
 from .flips import Comparison, compare
 from .judging import Judges, Progress
+from .probabilities import add_probabilities
 from .processors import GOLDEN_TEXTS, check_processors, compare_processors
 from .rewrite import rewrite
 from .sizes import Sizes, measure_sizes
@@ -155,6 +156,7 @@ def _make_graphs(
     judge = judges.to_report()
     progress("converting to ONNX")
     fp32, rewrites = rewrite(convert(student.model), max_length=student.max_length)
+    add_probabilities(fp32, student.task)
     quantizer = Quantizer(fp32, config.embeddings, partial(judges.calibrate, fp32))
     choice = _quantized(quantizer, config, judges, progress) if config.int8 else None
     progress("measuring the graphs")

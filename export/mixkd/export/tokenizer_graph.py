@@ -23,7 +23,7 @@ import onnx
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from mixkd.errors import ConfigError
-from mixkd.runtime.bundle import TOKENIZER_FILE, Manifest, Task
+from mixkd.runtime.bundle import PROBABILITIES, TOKENIZER_FILE, Manifest, Task
 
 TEXT_GRAPH_FILE = "onnx/text_to_label.onnx"
 """Its place in a bundle."""
@@ -134,9 +134,8 @@ def _input_nodes(model: ModelProto, inputs: list[str]) -> list[NodeProto]:
 def _label_nodes(model: ModelProto, labels: tuple[str, ...]) -> list[NodeProto]:
     _constant(model, "text_labels", np.array(labels, object))
     return [
-        helper.make_node("ArgMax", ["logits"], ["text_best"], axis=1, keepdims=1),
-        helper.make_node("Softmax", ["logits"], ["text_scores"], axis=1),
-        helper.make_node("GatherElements", ["text_scores", "text_best"], ["text_score"], axis=1),
+        helper.make_node("ArgMax", [PROBABILITIES], ["text_best"], axis=1, keepdims=1),
+        helper.make_node("GatherElements", [PROBABILITIES, "text_best"], ["text_score"], axis=1),
         helper.make_node("Squeeze", ["text_score", "text_first"], ["score"]),
         helper.make_node("Squeeze", ["text_best", "text_first"], ["text_index"]),
         helper.make_node("Gather", ["text_labels", "text_index"], ["label"]),

@@ -100,7 +100,7 @@ class Judge:
         session = session_of(model)
         inputs = [value.name for value in session.get_inputs()]
         encoder = Encoder.from_folder(self._tokenizer, max_length=self._max_length, inputs=inputs)
-        return Predictor(session, encoder).logits(texts, max_batch_tokens=batch_tokens)
+        return Predictor(session, encoder).outputs(texts, max_batch_tokens=batch_tokens)
 
     def feeds(self, inputs: Sequence[str], count: int) -> list[dict[str, NDArray[np.int64]]]:
         """Return what a graph with these inputs takes for some texts, evenly spread, each alone."""

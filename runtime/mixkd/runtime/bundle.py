@@ -11,6 +11,10 @@
       onnx/model.onnx              fp32, only where it was asked for
       onnx/text_to_label.onnx      text in, label out, only where it was asked for; apps of ours don't read it
       README.md                    model card
+
+The graphs take the manifest's inputs, (B, T) int64 each, and give ``logits``, (B, C) float32, and
+``probabilities``, (B, C), which add up to one for a single label and stand each for itself for several. A
+regression's values are its logits; it has no probabilities.
 """
 
 import json
@@ -30,6 +34,7 @@ MANIFEST_FILE = "mkd.json"
 FORMAT_VERSION = 1
 INT8_FILE = "onnx/model_quantized.onnx"
 FP32_FILE = "onnx/model.onnx"
+LOGITS, PROBABILITIES = "logits", "probabilities"
 TOKENIZER_FILE = "tokenizer.json"
 TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
 MAX_FILE_BYTES = 2**31
@@ -93,6 +98,11 @@ class Manifest:
     threshold: float | None = None
     abstain_label: str | None = None
     files: Mapping[str, FileEntry] = field(default_factory=dict)
+
+    @property
+    def scores(self) -> str:
+        """The graph's output that an app reads."""
+        return LOGITS if self.task is Task.REGRESSION else PROBABILITIES
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """`Classifier`: what an app holds to get labels for texts."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, overload
@@ -17,6 +18,7 @@ from mixkd.runtime.prediction import Prediction, Reader
 from mixkd.runtime.predictor import WINDOW, Predictor
 from mixkd.runtime.presets import SETTINGS, Preset
 from mixkd.runtime.session import open_session
+from mixkd.runtime.single import SinglePredictor
 from mixkd.runtime.threads import available_threads
 
 Texts: TypeAlias = list[str] | list[tuple[str, str]] | list[Text]
@@ -141,16 +143,17 @@ class Classifier:
         if isinstance(texts, list):
             return list(self.stream(texts, top_k=top_k))
         text = texts if isinstance(texts, str) else _checked(texts)
-        logits, truncated = self._predictor().answer_one(text)
-        return self._reader.read_one(logits, truncated, top_k)
+        if self._threads > 1:
+            self._follow_fork()
+        return self._single.answer(text, self._reading(top_k) if top_k else self._reader.read_one)
 
     def predict_proba(self, texts: Text | Texts) -> NDArray[np.float32]:
         """Return each label's probability, or a regression's value: (C,) for one text, (N, C) for a list."""
         batch = texts if isinstance(texts, list) else [texts]
-        logits = self._predictor().logits(
+        self._follow_fork()
+        scores = self._predictor.outputs(
             [_checked(text) for text in batch], max_batch_tokens=self._batch_tokens
         )
-        scores = self._reader.scores(logits)
         return scores if isinstance(texts, list) else scores[0]
 
     def stream(self, texts: Iterable[Text], *, top_k: int = 0, window: int = WINDOW) -> Iterator[Prediction]:
@@ -195,10 +198,17 @@ class Classifier:
         return f"<Classifier {self._bundle.folder} {manifest.precision}, {len(manifest.labels)} labels>"
 
     def _answer(self, texts: Sequence[Text], top_k: int) -> list[Prediction]:
-        logits, truncated = self._predictor().answer(texts, max_batch_tokens=self._batch_tokens)
-        return self._reader.read(logits, truncated, top_k)
+        self._follow_fork()
+        if self._batch_tokens == 1:
+            read = self._reading(top_k)
+            return [self._single.answer(text, read) for text in texts]
+        scores, truncated = self._predictor.answer(texts, max_batch_tokens=self._batch_tokens)
+        return self._reader.read(scores, truncated, top_k)
 
-    def _predictor(self) -> Predictor:
+    def _reading(self, top_k: int) -> Callable[[NDArray[np.float32], bool], Prediction]:
+        return partial(self._reader.read_one, top_k=top_k) if top_k else self._reader.read_one
+
+    def _follow_fork(self) -> None:
         # The threads of a session stay behind in the parent when a process forks.
         if self._pid != os.getpid() and self._threads > 1:
             bundle = self._options.open(self._bundle.folder)
@@ -207,7 +217,6 @@ class Classifier:
                     f"{bundle.folder} was exported again since this process loaded it: load it anew"
                 )
             self._open_session()
-        return self._current
 
     def _open_session(self) -> None:
         settings = SETTINGS[self._options.preset]
@@ -218,7 +227,9 @@ class Classifier:
             spinning=settings.stay_ready,
             map_weights=settings.map_weights,
         )
-        self._current = Predictor(session, self._encoder)
+        output, width = self.manifest.scores, len(self.labels)
+        self._single = SinglePredictor(session, self._encoder, output=output, width=width)
+        self._predictor = Predictor(session, self._encoder, output=output)
         self._pid = os.getpid()
 
 

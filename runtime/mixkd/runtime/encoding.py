@@ -8,6 +8,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
+from tokenizers.normalizers import BertNormalizer, Lowercase
 
 from mixkd.errors import BundleError
 
@@ -38,22 +39,27 @@ class Tokens(NamedTuple):
 class Encoder:
     """A tokenizer with a maximum length and the input names of one graph.
 
+    Attributes:
+        max_length: Tokens per text, special ones included.
+        inputs: The graph's input names.
+        types_pairs: Whether the graph is to be told which text of a pair a token belongs to.
+        types_texts: Whether a text alone has tokens of a type other than 0; of few tokenizers it has.
+
     Texts are tokenised one after the other on the calling thread: the tokenizers package's own threads would
     take every core of the host, and make a later fork unsafe.
     """
 
     def __init__(self, tokenizer: Tokenizer, *, pad_id: int, max_length: int, inputs: Sequence[str]) -> None:
-        self._tokenizer = tokenizer
-        self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(max_length, strategy="longest_first")
-        self._max_length = max_length
+        self._tokenizer, self._ascii_tokenizer = tokenizer, for_ascii(tokenizer)
+        for either in (self._tokenizer, self._ascii_tokenizer):
+            either.no_padding()
+            either.enable_truncation(max_length, strategy="longest_first")
+        self.max_length = max_length
+        self.inputs = tuple(inputs)
+        self.types_pairs = "token_type_ids" in inputs
+        self.types_texts = self.types_pairs and any(tokenizer.encode("a").type_ids)
         self._long_text = max_length * _LONG_TEXT_CHARACTERS
-        self._ones = np.ones((1, max_length), np.int64)
-        self._zeros = np.zeros(max_length, np.int64)
-        # So it is with nearly every tokenizer, and a list less to turn into an array.
-        self._one_type = not any(tokenizer.encode("a").type_ids)
         self._pad_id = pad_id
-        self._inputs = tuple(inputs)
 
     @classmethod
     def from_folder(cls, folder: Path, *, max_length: int, inputs: Sequence[str]) -> "Encoder":
@@ -78,47 +84,43 @@ class Encoder:
         return cls(tokenizer, pad_id=_pad_id(folder, tokenizer), max_length=max_length, inputs=inputs)
 
     def encode(self, texts: Sequence[Text]) -> list[Tokens]:
-        """Tokenise each text or pair, truncated to the maximum length; no padding.
+        """Tokenise each text or pair, truncated to the maximum length; no padding."""
+        return [self._tokens(self.encode_one(text)) for text in texts]
+
+    def encode_one(self, text: Text) -> Encoding:
+        """Tokenise a text or pair, truncated to the maximum length.
 
         A surrogate without its partner, which no UTF-8 text can hold, is read as U+FFFD.
         """
-        return [self.encode_one(text) for text in texts]
+        try:
+            if isinstance(text, str) and len(text) <= self._long_text:
+                plain = text.isascii() and text.isprintable()
+                return (self._ascii_tokenizer if plain else self._tokenizer).encode(text)
+            return self._tokenize_long(text)
+        except TypeError:
+            return self._tokenize_long(_without_lone_surrogates(text))
 
     def feed(self, batch: Sequence[Tokens]) -> dict[str, NDArray[np.int64]]:
         """Return (B, T) arrays by input name, padded on the right to the longest of the batch."""
-        if len(batch) == 1:
-            ids, type_ids = batch[0].ids[None], batch[0].type_ids[None]
-            mask = self._ones[:, : ids.shape[1]]
-        else:
-            shape = (len(batch), max(len(tokens.ids) for tokens in batch))
-            ids = np.full(shape, self._pad_id, np.int64)
-            mask, type_ids = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-            for row, tokens in enumerate(batch):
-                length = len(tokens.ids)
-                ids[row, :length] = tokens.ids
-                mask[row, :length] = 1
-                type_ids[row, :length] = tokens.type_ids
+        shape = (len(batch), max(len(tokens.ids) for tokens in batch))
+        ids = np.full(shape, self._pad_id, np.int64)
+        mask, type_ids = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+        for row, tokens in enumerate(batch):
+            length = len(tokens.ids)
+            ids[row, :length] = tokens.ids
+            mask[row, :length] = 1
+            type_ids[row, :length] = tokens.type_ids
         columns = {"input_ids": ids, "attention_mask": mask, "token_type_ids": type_ids}
-        return {name: columns[name] for name in self._inputs}
+        return {name: columns[name] for name in self.inputs}
 
-    def encode_one(self, text: Text) -> Tokens:
-        """Tokenise as `encode` does."""
-        try:
-            encoding = self._tokenize(text)
-        except TypeError:
-            encoding = self._tokenize(_without_lone_surrogates(text))
+    def _tokens(self, encoding: Encoding) -> Tokens:
         ids = np.array(encoding.ids, np.int64)
-        length = len(ids)
-        # Only a full text can have an overflow, and asking for it is what costs.
-        truncated = length >= self._max_length and bool(encoding.overflowing)
-        alike = self._one_type and isinstance(text, str)
-        type_ids = self._zeros[:length] if alike else np.array(encoding.type_ids, np.int64)
-        return Tokens(ids, type_ids, truncated)
+        type_ids = np.array(encoding.type_ids, np.int64)
+        return Tokens(ids, type_ids, len(ids) >= self.max_length and bool(encoding.overflowing))
 
-    def _tokenize(self, text: Text) -> Encoding:
+    def _tokenize_long(self, text: Text) -> Encoding:
         if isinstance(text, str):
-            short = text if len(text) <= self._long_text else self._beginning(text)
-            return self._tokenizer.encode(short)
+            return self._tokenizer.encode(self._beginning(text))
         first, second = text
         return self._tokenizer.encode(self._beginning(first), self._beginning(second))
 
@@ -138,6 +140,24 @@ class Encoder:
                     return text[:end]
             size *= 2
         return text
+
+
+def for_ascii(tokenizer: Tokenizer) -> Tokenizer:
+    """Return a tokenizer that does the same to printable ASCII in less time; where there is none, this one.
+
+    BERT's normalizer goes over a text four times, for control characters, Chinese, accents and case; of these
+    printable ASCII has case alone. The vocabulary is shared.
+    """
+    normalizer, added = tokenizer.normalizer, tokenizer.get_added_tokens_decoder()
+    special = all(token.special and not token.normalized for token in added.values())
+    if not (isinstance(normalizer, BertNormalizer) and special):
+        return tokenizer
+    quick = Tokenizer(tokenizer.model)
+    if normalizer.lowercase:
+        quick.normalizer = Lowercase()
+    quick.pre_tokenizer, quick.post_processor = tokenizer.pre_tokenizer, tokenizer.post_processor
+    quick.add_special_tokens([added[number] for number in sorted(added)])
+    return quick if quick.get_added_tokens_decoder().keys() == added.keys() else tokenizer
 
 
 def _without_lone_surrogates(text: Text) -> Text:

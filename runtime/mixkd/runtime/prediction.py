@@ -1,4 +1,4 @@
-"""From raw outputs to what an app reads: labels, scores, abstention."""
+"""From scores to what an app reads: labels, abstention."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -40,7 +40,7 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reader:
-    """How the outputs of one bundle are read.
+    """How the scores of one bundle are read.
 
     Attributes:
         task: What the outputs mean.
@@ -54,26 +54,17 @@ class Reader:
     threshold: float | None
     abstain_label: str
 
-    def scores(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return (N, C): softmax, sigmoid where labels are independent, or the values of a regression."""
-        if self.task is Task.REGRESSION:
-            return logits
-        if self.task is Task.MULTI_LABEL:
-            return sigmoid(logits)
-        return softmax(logits)
+    def read(self, scores: NDArray[np.float32], truncated: Sequence[bool], top_k: int) -> list[Prediction]:
+        """Return one prediction per row of (N, C) scores: probabilities, or the values of a regression."""
+        return [self.read_one(row, cut, top_k) for row, cut in zip(scores, truncated, strict=True)]
 
-    def read(self, logits: NDArray[np.float32], truncated: Sequence[bool], top_k: int) -> list[Prediction]:
-        """Return one prediction per row of (N, C) outputs."""
-        return [self.read_one(row, cut, top_k) for row, cut in zip(logits, truncated, strict=True)]
-
-    def read_one(self, logits: NDArray[np.float32], truncated: bool, top_k: int) -> Prediction:
-        """Return the prediction of one row of outputs, (C,)."""
+    def read_one(self, scores: NDArray[np.float32], truncated: bool, top_k: int = 0) -> Prediction:
+        """Return the prediction of one row of scores, (C,)."""
         if top_k or self.task is not Task.SINGLE_LABEL:
-            return self._ranked(self.scores(logits[None])[0], truncated, top_k)
-        # The common case with as few operations as it takes: each costs as much as a token, numpy's own sum
-        # more than a list and Python's.
-        best = logits.argmax()
-        score = 1 / sum(np.exp(logits - logits[best]).tolist())
+            return self._ranked(scores, truncated, top_k)
+        # The common case with as few operations as it takes: each costs as much as a token.
+        best = scores.argmax()
+        score = scores.item(best)
         abstained = self.threshold is not None and score < self.threshold
         label = self.abstain_label if abstained else self.labels[best]
         return Prediction(label, score, truncated, abstained)
@@ -94,18 +85,3 @@ class Reader:
         return Prediction(
             self.abstain_label if abstained else label, score, truncated, abstained, labels, top
         )
-
-
-def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return (N, C) probabilities that add up to one in each row."""
-    exponents: NDArray[np.float32] = np.exp(logits - logits.max(axis=1, keepdims=True))
-    exponents /= exponents.sum(axis=1, keepdims=True)
-    return exponents
-
-
-def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return (N, C) probabilities, each for itself."""
-    # Beyond the clip float32 can't tell the result from 0 or 1, but would warn of an overflow.
-    exponents: NDArray[np.float32] = np.exp(-np.clip(logits, -80, 80))
-    shares: NDArray[np.float32] = np.reciprocal(exponents + np.float32(1))
-    return shares

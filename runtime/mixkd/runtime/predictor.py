@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixkd.errors import BundleError
+from mixkd.runtime.bundle import LOGITS
 from mixkd.runtime.encoding import Encoder, Text, Tokens
 
 if TYPE_CHECKING:
@@ -17,14 +18,15 @@ WINDOW = 1024
 
 
 class Predictor:
-    """A session and its encoder."""
+    """A session, the output of it that is read, and its encoder."""
 
-    def __init__(self, session: "InferenceSession", encoder: Encoder) -> None:
+    def __init__(self, session: "InferenceSession", encoder: Encoder, *, output: str = LOGITS) -> None:
         self._session = session
         self._encoder = encoder
+        self._output = output
 
-    def logits(self, texts: Sequence[Text], *, max_batch_tokens: int = 2048) -> NDArray[np.float32]:
-        """Return the raw outputs, (N, C), for N texts, in batches of at most `max_batch_tokens` padded."""
+    def outputs(self, texts: Sequence[Text], *, max_batch_tokens: int = 2048) -> NDArray[np.float32]:
+        """Return the outputs, (N, C), for N texts, in batches of at most `max_batch_tokens` padded."""
         windows = [
             self.answer(texts[start : start + WINDOW], max_batch_tokens=max_batch_tokens)[0]
             for start in range(0, max(1, len(texts)), WINDOW)
@@ -34,7 +36,7 @@ class Predictor:
     def answer(
         self, texts: Sequence[Text], *, max_batch_tokens: int
     ) -> tuple[NDArray[np.float32], list[bool]]:
-        """Return the raw outputs, (N, C), and whether each text was truncated; all N are held at once."""
+        """Return the outputs, (N, C), and whether each text was truncated; all N are held at once."""
         encoded = self._encoder.encode(texts)
         lengths = [len(tokens.ids) for tokens in encoded]
         answers: NDArray[np.float32] | None = None
@@ -44,23 +46,16 @@ class Predictor:
                 answers = np.empty((len(encoded), outputs.shape[1]), np.float32)
             answers[batch] = outputs
         if answers is None:
-            answers = np.empty((0, self._session.get_outputs()[0].shape[1]), np.float32)
+            widths = {entry.name: entry.shape[1] for entry in self._session.get_outputs()}
+            answers = np.empty((0, widths[self._output]), np.float32)
         return answers, [tokens.truncated for tokens in encoded]
-
-    def answer_one(self, text: Text) -> tuple[NDArray[np.float32], bool]:
-        """Return the raw outputs, (C,), of one text, and whether it was truncated.
-
-        The way of a single text is short on purpose: each line runs with the caches that the network emptied.
-        """
-        tokens = self._encoder.encode_one(text)
-        return self._run((tokens,))[0], tokens.truncated
 
     def _run(self, batch: Sequence[Tokens]) -> NDArray[np.float32]:
         try:
-            (logits,) = self._session.run(["logits"], self._encoder.feed(batch))
+            (outputs,) = self._session.run([self._output], self._encoder.feed(batch))
         except Exception as error:  # onnxruntime's own exceptions share no base
             raise BundleError(f"the graph can't answer, export the bundle again: {error}") from error
-        return logits  # type: ignore[no-any-return]  # onnxruntime has no type information
+        return outputs  # type: ignore[no-any-return]  # onnxruntime has no type information
 
 
 def cut_batches(lengths: Sequence[int], max_batch_tokens: int) -> Iterator[list[int]]:

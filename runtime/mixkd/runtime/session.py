@@ -83,9 +83,10 @@ def open_session(
     if inputs != set(manifest.inputs):
         raise BundleError(f"{model} takes {sorted(inputs)}, the manifest says {sorted(manifest.inputs)}")
     outputs = {entry.name: entry.shape for entry in session.get_outputs()}
-    if "logits" not in outputs or outputs["logits"][1:] != [len(manifest.labels)]:
+    if manifest.scores not in outputs or outputs[manifest.scores][1:] != [len(manifest.labels)]:
         raise BundleError(
-            f"{model} gives {outputs}, the manifest names {len(manifest.labels)} labels for logits"
+            f"{model} gives {outputs}, not {manifest.scores} for {len(manifest.labels)} labels: "
+            "export the bundle again"
         )
     return session
 

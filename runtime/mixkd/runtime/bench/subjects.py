@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tokenizers import Encoding
 
 from mixkd.errors import MeasureError
 from mixkd.runtime.bench.timing import Subject
 from mixkd.runtime.bench.variants import FactoryVariant, OnnxVariant, Variant
+from mixkd.runtime.bundle import LOGITS
 from mixkd.runtime.encoding import Text
 
 BATCH_TOKENS = 2048
@@ -38,33 +40,39 @@ def load(variant: Variant, *, threads: int) -> Subject:
 
 
 class _OnnxSubject:
-    """The same session and encoder that the classifier uses."""
+    """The same session, encoder and predictors that the classifier uses."""
 
     def __init__(self, variant: OnnxVariant, threads: int) -> None:
         from mixkd.runtime.encoding import Encoder
         from mixkd.runtime.predictor import Predictor
         from mixkd.runtime.session import make_session
+        from mixkd.runtime.single import SinglePredictor
 
-        self._session = make_session(variant.model, threads=threads)
-        inputs = [entry.name for entry in self._session.get_inputs()]
+        session = make_session(variant.model, threads=threads)
+        inputs = [entry.name for entry in session.get_inputs()]
         self._encoder = Encoder.from_folder(variant.tokenizer, max_length=variant.max_length, inputs=inputs)
-        self._predictor = Predictor(self._session, self._encoder)
+        self._predictor = Predictor(session, self._encoder)
+        self._single = SinglePredictor(session, self._encoder, output=LOGITS, width=len(variant.labels))
         # A dynamically quantized graph scales its activations over the whole batch, so that an answer depends
         # on its neighbours: int8 is judged as an app calls it, one text at a time. fp32 may be batched.
         self._batch_tokens = 1 if variant.precision == "int8" else BATCH_TOKENS
 
-    def encode(self, text: Text) -> dict[str, NDArray[np.int64]]:
-        return self._encoder.feed(self._encoder.encode([text]))
+    def encode(self, text: Text) -> tuple[Encoding, bool]:
+        encoder = self._encoder
+        return encoder.encode_one(text), encoder.types_texts if isinstance(text, str) else encoder.types_pairs
 
-    def answer(self, encoded: dict[str, NDArray[np.int64]]) -> NDArray[np.float32]:
-        (logits,) = self._session.run(["logits"], encoded)
-        return np.asarray(logits)
+    def answer(self, encoded: tuple[Encoding, bool]) -> NDArray[np.float32]:
+        return self._single.run(*encoded, _copied)
 
-    def input_length(self, encoded: dict[str, NDArray[np.int64]]) -> int:
-        return int(next(iter(encoded.values())).shape[1])
+    def input_length(self, encoded: tuple[Encoding, bool]) -> int:
+        return len(encoded[0].ids)
 
     def logits(self, texts: Sequence[Text]) -> NDArray[np.float32]:
-        return self._predictor.logits(texts, max_batch_tokens=self._batch_tokens)
+        return self._predictor.outputs(texts, max_batch_tokens=self._batch_tokens)
+
+
+def _copied(logits: NDArray[np.float32], _truncated: bool) -> NDArray[np.float32]:
+    return logits[None].copy()
 
 
 class _FactorySubject:

@@ -1,0 +1,114 @@
+"""One text through one session: arrays that onnxruntime reads and writes in place, again and again."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Encoding
+
+from mixkd.errors import BundleError
+from mixkd.runtime.encoding import Encoder, Text
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+Answer = TypeVar("Answer")
+
+LONGEST_KEPT = 64
+"""Tokens up to which arrays are kept: beyond, the network takes so long that making them hardly counts."""
+
+_KEPT = 4
+"""Arrays kept of each length, for as many threads that ask at once; a fifth makes its own."""
+
+
+class SinglePredictor:
+    """A session and its encoder, for one text at a time; any number of threads may share one.
+
+    What Python does here runs with the caches that the network emptied, at several times its usual cost: that
+    is why arrays are bound to the session once, and not handed over at each call.
+    """
+
+    def __init__(self, session: "InferenceSession", encoder: Encoder, *, output: str, width: int) -> None:
+        """Make nothing yet.
+
+        Args:
+            session: It answers.
+            encoder: Its texts to ids.
+            output: The session's output that is read, (1, C).
+            width: C.
+        """
+        self._session = session
+        self._encoder = encoder
+        self._output = output
+        self._width = width
+        self._free: dict[tuple[int, bool], list[_Slot]] = {}
+
+    def answer(self, text: Text, read: Callable[[NDArray[np.float32], bool], Answer]) -> Answer:
+        """Tokenise a text or pair, and go on as `run` does."""
+        encoder = self._encoder
+        typed = encoder.types_texts if isinstance(text, str) else encoder.types_pairs
+        return self.run(encoder.encode_one(text), typed, read)
+
+    def run(
+        self, encoding: Encoding, typed: bool, read: Callable[[NDArray[np.float32], bool], Answer]
+    ) -> Answer:
+        """Return what `read` makes of the outputs, (C,), and of whether the text was truncated.
+
+        Args:
+            encoding: The text, tokenised.
+            typed: Whether its type ids are to be read; else all are 0.
+            read: It may not keep the outputs: the next call overwrites them.
+
+        Raises:
+            BundleError: If the graph fails on this text.
+        """
+        ids = encoding.ids
+        length = len(ids)
+        free = self._free.get((length, typed))
+        try:
+            # One step, so that no two threads get the same arrays.
+            slot = free.pop() if free else self._new_slot(length)
+        except IndexError:
+            slot = self._new_slot(length)
+        slot.ids[:] = ids
+        if typed:
+            slot.type_ids[:] = encoding.type_ids
+        try:
+            self._session.run_with_iobinding(slot.binding)
+        except Exception as error:  # onnxruntime's own exceptions share no base
+            raise BundleError(f"the graph can't answer, export the bundle again: {error}") from error
+        # Only a full text can have an overflow, and asking for it is what costs.
+        truncated = length >= self._encoder.max_length and bool(encoding.overflowing)
+        answer = read(slot.outputs, truncated)
+        if free is None and length <= LONGEST_KEPT:
+            free = self._free.setdefault((length, typed), [])
+        if free is not None and len(free) < _KEPT:
+            free.append(slot)
+        return answer
+
+    def _new_slot(self, length: int) -> "_Slot":
+        return _Slot(self._session, self._encoder.inputs, length, self._output, self._width)
+
+
+class _Slot:
+    """The arrays of one call, bound to the session: a text of one length in, its outputs out."""
+
+    def __init__(
+        self, session: "InferenceSession", inputs: tuple[str, ...], length: int, output: str, width: int
+    ) -> None:
+        shape = (1, length)
+        columns = {
+            "input_ids": np.zeros(shape, np.int64),
+            "attention_mask": np.ones(shape, np.int64),
+            "token_type_ids": np.zeros(shape, np.int64),
+        }
+        outputs = np.zeros((1, width), np.float32)
+        self.binding = session.io_binding()
+        for name in inputs:
+            address = columns[name].ctypes.data
+            self.binding.bind_input(name, "cpu", 0, np.int64, shape, address)
+        self.binding.bind_output(output, "cpu", 0, np.float32, outputs.shape, outputs.ctypes.data)
+        # The binding knows addresses only: these keep what lies there.
+        self.ids, self.type_ids = columns["input_ids"][0], columns["token_type_ids"][0]
+        self.mask, self.outputs = columns["attention_mask"], outputs[0]
