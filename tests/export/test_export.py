@@ -4,6 +4,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -172,3 +173,33 @@ def test_full_disk_is_one_clear_line_and_leaves_the_old_bundle(student: Path, tm
 def test_budget_without_data_is_refused(student: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--data"):
         export_student(student, tmp_path / "b", config=ExportConfig(max_drop=0.5), corpus=None)
+
+
+@pytest.mark.parametrize(
+    ("problem", "width", "scores"),
+    [
+        ("single_label_classification", 5, lambda logits: logits.softmax(dim=-1)),
+        ("multi_label_classification", 5, torch.sigmoid),
+        ("regression", 1, lambda logits: logits),
+    ],
+)
+def test_scores_are_those_of_pytorch_for_every_task(
+    tmp_path: Path, problem: str, width: int, scores: Callable[[torch.Tensor], torch.Tensor]
+) -> None:
+    model = tiny_classifier("bert", num_labels=width, problem_type=problem)
+    student = write_student(tmp_path / "student", model)
+    export_student(student, tmp_path / "bundle", config=ExportConfig(int8=False), corpus=None)
+    texts: list[str | tuple[str, str]] = [*tiny_texts(12), ("bada kofo", "mili"), ""]
+    pytorch = TorchModel(student, max_length=48)
+    logits = np.concatenate([pytorch.logits([text]) for text in texts])
+    expected = scores(torch.from_numpy(logits)).numpy()
+    classifier = Classifier.load(tmp_path / "bundle")
+    np.testing.assert_allclose(classifier.predict_proba(texts), expected, rtol=1e-4, atol=1e-5)
+    alone = [classifier.predict(text) for text in texts]
+    assert [answer.score for answer in alone] == pytest.approx(expected.max(axis=1).tolist(), abs=1e-5)
+    assert [answer.score for answer in classifier.predict(texts)] == pytest.approx(
+        [answer.score for answer in alone], abs=1e-5
+    )
+    if problem.startswith("multi"):
+        names = [{f"label-{i}" for i in np.flatnonzero(row >= 0.5)} for row in expected]
+        assert [set(answer.labels) for answer in alone] == names
