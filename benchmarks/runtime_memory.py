@@ -10,6 +10,7 @@ other process happens to map them.
 
 import argparse
 import json
+import os
 import random
 import subprocess
 import sys
@@ -28,22 +29,21 @@ FIRST = 1_000
 READINGS = 40
 SEED = 7
 PEAK = """
-import json, sys
+import sys
 from mixkd.runtime import Classifier
-from mixkd.runtime.bench.memory import read_memory
 
-def read():
-    memory = read_memory(detailed=True)
-    return {"peak_rss_bytes": memory.peak_rss_bytes, "uss_bytes": memory.uss_bytes}
+def tell(stage):
+    with open("/proc/self/status") as status:
+        print(stage, next(line.split()[1] for line in status if line.startswith("VmHWM")))
 
-found = {"imported": read()}
+tell("imported")
 classifier = Classifier.load(sys.argv[1], preset=sys.argv[2], verify=sys.argv[3] == "verified")
 classifier.predict("transfer 100 dollars to my savings")
-found["first_answer"] = read()
+tell("first_answer")
 classifier.predict(["transfer 100 dollars to my savings " * 8] * 512)
-found["512_long_texts"] = read()
-print(json.dumps(found))
+tell("512_long_texts")
 """
+"""What an app does, and nothing that it doesn't: json and psutil alone would take 2 MB."""
 
 
 def main() -> None:
@@ -60,15 +60,15 @@ def main() -> None:
     grown = growth(arguments.bundle, arguments.data, arguments.calls)
     listed = long_list(arguments.bundle, arguments.data, arguments.texts)
     found = {
-        "presets": presets,
+        "peak_rss_bytes": presets,
         "growth": grown,
         "long_list": listed,
         "environment": asdict(read_environment()),
     }
     arguments.output.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     for preset, stages in presets.items():
-        for stage, memory in stages.items():
-            print(f"{preset:22} {stage:16} peak {memory['peak_rss_bytes'] / 2**20:6.1f} MiB")
+        for stage, peak in stages.items():
+            print(f"{preset:22} {stage:16} peak {peak / 2**20:6.1f} MiB")
     more = (grown["anonymous_bytes"][-1] - grown["anonymous_bytes"][0]) / 2**20
     print(f"{arguments.calls} calls: anonymous memory grew {more:.2f} MiB after the first {FIRST}")
     more = (max(listed["anonymous_bytes"][1:]) - listed["anonymous_bytes"][0]) / 2**20
@@ -78,12 +78,25 @@ def main() -> None:
     )
 
 
-def peaks(bundle: Path, preset: Preset, trust: str) -> dict[str, dict[str, int]]:
-    """Return the memory of a fresh process at three moments."""
+def peaks(bundle: Path, preset: Preset, trust: str) -> dict[str, int]:
+    """Return the bytes that a fresh process held at most, up to each of three moments."""
+    forget(bundle)
     command = [sys.executable, "-c", PEAK, str(bundle), str(preset), trust]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    found: dict[str, dict[str, int]] = json.loads(done.stdout)
-    return found
+    return {stage: int(kib) * 1024 for stage, kib in map(str.split, done.stdout.splitlines())}
+
+
+def forget(bundle: Path) -> None:
+    """Drop the bundle's files from the page cache, as after a start of the machine.
+
+    In which pieces Linux maps a file depends on those in which it came into the cache: of a file that was
+    written in one go, eight rows of a table may count as 4 MB.
+    """
+    for path in bundle.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def growth(bundle: Path, data: str, calls: int) -> dict[str, list[int]]:
