@@ -1,5 +1,6 @@
 """The command `mkd`: gathers the stages' commands; nothing heavy is imported before a command runs."""
 
+import os
 import sys
 from typing import Annotated
 
@@ -48,6 +49,8 @@ for _commands in (
 
 def main() -> None:
     """Run `mkd`; an `MkdError` becomes one line on stderr, anything else keeps its traceback."""
+    # Packages that import onnxruntime on their own, optimum among them, would start its telemetry.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         app()
     except MkdError as error:

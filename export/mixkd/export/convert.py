@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import onnx
 
 from mixkd.errors import ModelError
+from mixkd.runtime.session import load_onnxruntime
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -65,6 +66,7 @@ def convert(model: "PreTrainedModel") -> onnx.ModelProto:
     Raises:
         ModelError: If optimum can't export this architecture.
     """
+    load_onnxruntime()  # before optimum does, with its telemetry
     from optimum.exporters.onnx import export
     from optimum.exporters.tasks import TasksManager
 

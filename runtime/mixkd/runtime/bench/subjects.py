@@ -23,8 +23,10 @@ def import_packages(variant: Variant) -> None:
         importlib.import_module(variant.factory.partition(":")[0])
         importlib.import_module(variant.runtime)
     else:
-        importlib.import_module("onnxruntime")
-        importlib.import_module("mixkd.runtime.predictor")
+        from mixkd.runtime.session import load_onnxruntime
+
+        load_onnxruntime()
+        importlib.import_module("mixkd.runtime.single")
 
 
 def load(variant: Variant, *, threads: int) -> Subject:
