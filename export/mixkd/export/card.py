@@ -41,7 +41,7 @@ print(classifier.predict("some text"))
 ```
 
 optimum loads it too: `ORTModelForSequenceClassification.from_pretrained(folder, subfolder="onnx", \
-file_name="{file_name}")`.
+file_name="{file_name}")`. In other languages, read the graph's output `{scores}`, (B, {labels}).
 
 `mkd.json` holds the size and sha256 of every file, and where the student came from; `export.json` tells how
 the graph was made.
@@ -56,6 +56,7 @@ def write_card(folder: Path, manifest: Manifest, account: Account, *, title: str
         title=title,
         precision=f"{manifest.precision} (recipe `{manifest.recipe}`)",
         labels=len(manifest.labels),
+        scores=manifest.scores,
         max_length=manifest.max_length,
         quality=_quality_table(account.quality) + _vocabulary(account.trim) + _processors(account.processors),
         embeddings=sizes.embeddings_bytes / 1e6,

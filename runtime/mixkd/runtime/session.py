@@ -82,8 +82,8 @@ def open_session(
     inputs = {entry.name for entry in session.get_inputs()}
     if inputs != set(manifest.inputs):
         raise BundleError(f"{model} takes {sorted(inputs)}, the manifest says {sorted(manifest.inputs)}")
-    outputs = {entry.name: entry.shape for entry in session.get_outputs()}
-    if manifest.scores not in outputs or outputs[manifest.scores][1:] != [len(manifest.labels)]:
+    outputs = {entry.name: (entry.type, *entry.shape[1:]) for entry in session.get_outputs()}
+    if outputs.get(manifest.scores) != ("tensor(float)", len(manifest.labels)):
         raise BundleError(
             f"{model} gives {outputs}, not {manifest.scores} for {len(manifest.labels)} labels: "
             "export the bundle again"
