@@ -11,7 +11,7 @@ from mixkd.runtime.bundle import INT8_FILE, LOGITS
 from mixkd.runtime.encoding import Encoder, Text
 from mixkd.runtime.predictor import Predictor
 from mixkd.runtime.session import make_session
-from mixkd.runtime.single import _KEPT, LONGEST_KEPT, SinglePredictor
+from mixkd.runtime.single import _KEPT, LONGEST_KEPT, Answer, SinglePredictor
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 MIXED: list[Text] = [
@@ -30,12 +30,15 @@ class Both:
 
     def __init__(self, folder: Path, *, max_length: int = 32) -> None:
         session = make_session(folder / INT8_FILE, threads=1)
-        encoder = Encoder.from_folder(folder, max_length=max_length, inputs=INPUTS)
-        self.single = SinglePredictor(session, encoder, output=LOGITS, width=5)
-        self.predictor = Predictor(session, encoder)
+        self.encoder = Encoder.from_folder(folder, max_length=max_length, inputs=INPUTS)
+        self.single = SinglePredictor(session, self.encoder, output=LOGITS, width=5)
+        self.predictor = Predictor(session, self.encoder)
+
+    def ask(self, text: Text, read: Callable[[NDArray[np.float32], bool], Answer]) -> Answer:
+        return self.single.run(self.encoder.encode_one(text), isinstance(text, tuple), read)
 
     def alone(self, text: Text) -> NDArray[np.float32]:
-        outputs: NDArray[np.float32] = self.single.answer(text, lambda outputs, _: outputs.copy())
+        outputs: NDArray[np.float32] = self.ask(text, lambda outputs, _: outputs.copy())
         return outputs
 
     def in_a_batch(self, text: Text) -> NDArray[np.float32]:
@@ -48,18 +51,16 @@ def both(bundle: Path) -> Both:
     return Both(bundle)
 
 
-def test_answer_gives_the_very_numbers_of_a_batch_of_one(both: Both) -> None:
+def test_run_gives_the_very_numbers_of_a_batch_of_one(both: Both) -> None:
     for text in MIXED * 3:  # the second time with arrays that another text has used
         np.testing.assert_array_equal(both.alone(text), both.in_a_batch(text))
 
 
-def test_answer_tells_whether_the_text_was_truncated(both: Both) -> None:
-    assert [both.single.answer(text, lambda _, truncated: truncated) for text in MIXED] == [False] * 6 + [
-        True
-    ]
+def test_run_tells_whether_the_text_was_truncated(both: Both) -> None:
+    assert [both.ask(text, lambda _, truncated: truncated) for text in MIXED] == [False] * 6 + [True]
 
 
-def test_answer_is_the_same_from_many_threads_that_share_the_arrays(both: Both) -> None:
+def test_run_is_the_same_from_many_threads_that_share_the_arrays(both: Both) -> None:
     texts = MIXED * 60
     expected = [both.in_a_batch(text) for text in MIXED]
     with ThreadPoolExecutor(16) as pool:
@@ -71,9 +72,9 @@ def test_answer_is_the_same_from_many_threads_that_share_the_arrays(both: Both) 
 def test_arrays_are_used_again_and_only_a_few_are_kept(both: Both) -> None:
     def ask_again(depth: int) -> Callable[[NDArray[np.float32], bool], int]:
         # While one call reads its outputs, the next one is on its way, as from so many threads.
-        return lambda _outputs, _: both.single.answer("pay", ask_again(depth - 1)) if depth else 0
+        return lambda _outputs, _: both.ask("pay", ask_again(depth - 1)) if depth else 0
 
-    both.single.answer("pay", ask_again(2 * _KEPT))
+    both.ask("pay", ask_again(2 * _KEPT))
     ((_, kept),) = both.single._free.items()
     assert len(kept) == _KEPT
     before = list(kept)

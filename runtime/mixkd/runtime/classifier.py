@@ -145,7 +145,8 @@ class Classifier:
         text = texts if isinstance(texts, str) else _checked(texts)
         if self._threads > 1:
             self._follow_fork()
-        return self._single.answer(text, self._reading(top_k) if top_k else self._reader.read_one)
+        read = self._reading(top_k) if top_k else self._reader.read_one
+        return self._single.run(self._encoder.encode_one(text), not isinstance(text, str), read)
 
     def predict_proba(self, texts: Text | Texts) -> NDArray[np.float32]:
         """Return each label's probability, or a regression's value: (C,) for one text, (N, C) for a list."""
@@ -200,8 +201,8 @@ class Classifier:
     def _answer(self, texts: Sequence[Text], top_k: int) -> list[Prediction]:
         self._follow_fork()
         if self._batch_tokens == 1:
-            read = self._reading(top_k)
-            return [self._single.answer(text, read) for text in texts]
+            read, encode = self._reading(top_k), self._encoder.encode_one
+            return [self._single.run(encode(text), not isinstance(text, str), read) for text in texts]
         scores, truncated = self._predictor.answer(texts, max_batch_tokens=self._batch_tokens)
         return self._reader.read(scores, truncated, top_k)
 

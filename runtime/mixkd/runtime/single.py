@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from tokenizers import Encoding
 
 from mixkd.errors import BundleError
-from mixkd.runtime.encoding import Encoder, Text
+from mixkd.runtime.encoding import Encoder
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -44,25 +44,20 @@ class SinglePredictor:
         self._width = width
         self._free: dict[tuple[int, bool], list[_Slot]] = {}
 
-    def answer(self, text: Text, read: Callable[[NDArray[np.float32], bool], Answer]) -> Answer:
-        """Tokenise a text or pair, and go on as `run` does."""
-        encoder = self._encoder
-        typed = encoder.types_texts if isinstance(text, str) else encoder.types_pairs
-        return self.run(encoder.encode_one(text), typed, read)
-
     def run(
-        self, encoding: Encoding, typed: bool, read: Callable[[NDArray[np.float32], bool], Answer]
+        self, encoding: Encoding, pair: bool, read: Callable[[NDArray[np.float32], bool], Answer]
     ) -> Answer:
         """Return what `read` makes of the outputs, (C,), and of whether the text was truncated.
 
         Args:
-            encoding: The text, tokenised.
-            typed: Whether its type ids are to be read; else all are 0.
+            encoding: The text or pair, tokenised by the encoder.
+            pair: Which of the two it is.
             read: It may not keep the outputs: the next call overwrites them.
 
         Raises:
             BundleError: If the graph fails on this text.
         """
+        typed = self._encoder.types_pairs if pair else self._encoder.types_texts
         ids = encoding.ids
         length = len(ids)
         free = self._free.get((length, typed))

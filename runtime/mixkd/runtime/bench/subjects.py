@@ -60,8 +60,7 @@ class _OnnxSubject:
         self._batch_tokens = 1 if variant.precision == "int8" else BATCH_TOKENS
 
     def encode(self, text: Text) -> tuple[Encoding, bool]:
-        encoder = self._encoder
-        return encoder.encode_one(text), encoder.types_texts if isinstance(text, str) else encoder.types_pairs
+        return self._encoder.encode_one(text), not isinstance(text, str)
 
     def answer(self, encoded: tuple[Encoding, bool]) -> NDArray[np.float32]:
         return self._single.run(*encoded, _copied)
