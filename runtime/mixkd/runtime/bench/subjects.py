@@ -26,7 +26,8 @@ def import_packages(variant: Variant) -> None:
         from mixkd.runtime.session import load_onnxruntime
 
         load_onnxruntime()
-        importlib.import_module("mixkd.runtime.single")
+        for module in ("predictor", "single"):
+            importlib.import_module(f"mixkd.runtime.{module}")
 
 
 def load(variant: Variant, *, threads: int) -> Subject:
