@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 from transformers import AutoModel
 
+from tests.cli.conftest import Ran
 from tests.tiny import WORDS, tiny_classifier, tiny_tokenizer, write_student
-
-from .conftest import Ran
 
 Mkd = Callable[..., Ran]
 

@@ -5,8 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from mixkd.version import __version__
-
-from .conftest import Ran
+from tests.cli.conftest import Ran
 
 Mkd = Callable[..., Ran]
 

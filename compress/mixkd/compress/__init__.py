@@ -4,6 +4,6 @@
 `trainer` the step that uses it.
 """
 
-from .config import DistillConfig, FinetuneConfig, Method
+from mixkd.compress.config import DistillConfig, FinetuneConfig, Method
 
 __all__ = ["DistillConfig", "FinetuneConfig", "Method"]

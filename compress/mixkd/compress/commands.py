@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mixkd import options
-from mixkd.errors import MissingExtraError
-
-from .config import (
+from mixkd.compress.config import (
     AugmentConfig,
     AugmentInputs,
     DistillConfig,
@@ -19,9 +17,10 @@ from .config import (
     FinetuneInputs,
     TrainingInputs,
 )
+from mixkd.errors import MissingExtraError
 
 if TYPE_CHECKING:
-    from .stage import StageResult
+    from mixkd.compress.stage import StageResult
 
 
 def register(app: typer.Typer) -> None:
@@ -35,7 +34,7 @@ def register(app: typer.Typer) -> None:
 def _finetune(inputs: FinetuneInputs, config: FinetuneConfig) -> None:
     """Fine-tune an encoder on labelled texts: a teacher."""
     _need_torch()
-    from .teacher import finetune
+    from mixkd.compress.teacher import finetune
 
     _train("teacher", partial(finetune, inputs.model, config=config), inputs)
 
@@ -43,7 +42,7 @@ def _finetune(inputs: FinetuneInputs, config: FinetuneConfig) -> None:
 def _distill(inputs: DistillInputs, config: DistillConfig) -> None:
     """Distil a teacher into a student with MixKD, or another method."""
     _need_torch()
-    from .distill import distill
+    from mixkd.compress.distill import distill
 
     _train("student", partial(distill, inputs.teacher, config=config), inputs)
 
@@ -66,7 +65,7 @@ def _train(kind: str, stage: Callable[..., "StageResult"], inputs: TrainingInput
 def _augment(inputs: AugmentInputs, config: AugmentConfig) -> None:
     """Translate the training texts to another language and back: more texts, for distill --augmented."""
     _need_torch()
-    from .augment import augment
+    from mixkd.compress.augment import augment
 
     found = augment(
         inputs.open(), inputs.output, config=config, overwrite=inputs.overwrite, resume=inputs.resume
@@ -81,9 +80,9 @@ def _check(
 ) -> None:
     """Count what would spoil a training: duplicates, leaks, empty texts, missing classes, truncation."""
     _need_torch()
-    from .check import check_data
-    from .labels import are_scores, label_space_of
-    from .models import find_model, load_classifier, load_tokenizer
+    from mixkd.compress.check import check_data
+    from mixkd.compress.labels import are_scores, label_space_of
+    from mixkd.compress.models import find_model, load_classifier, load_tokenizer
 
     labels = tokenizer = None
     if teacher is not None:

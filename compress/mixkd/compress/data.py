@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from mixkd.compress.config import Selection
+from mixkd.compress.labels import LabelSpace
 from mixkd.texts import Corpus, Example
-
-from .config import Selection
-from .labels import LabelSpace
 
 HELD_OUT_SHARE = 0.1
 """The share of the training texts that validates where the data has no validation split."""

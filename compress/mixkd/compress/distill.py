@@ -7,15 +7,14 @@ from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from mixkd.compress.config import DistillConfig
+from mixkd.compress.labels import label_space_of
+from mixkd.compress.losses import Weights
+from mixkd.compress.models import find_model, load_classifier, load_tokenizer, load_with_new_head
+from mixkd.compress.stage import Job, StageResult, run_job
+from mixkd.compress.student import cut_layers, layer_count
 from mixkd.errors import ConfigError
 from mixkd.texts import Corpus
-
-from .config import DistillConfig
-from .labels import label_space_of
-from .losses import Weights
-from .models import find_model, load_classifier, load_tokenizer, load_with_new_head
-from .stage import Job, StageResult, run_job
-from .student import cut_layers, layer_count
 
 
 def distill(

@@ -16,10 +16,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody knows
 from torch import Tensor
 
+from mixkd.compress.config import Distance
 from mixkd.errors import ConfigError, MkdError
 from mixkd.runtime.bundle import Task
-
-from .config import Distance
 
 
 class ShapeError(MkdError):

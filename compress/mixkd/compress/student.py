@@ -6,9 +6,8 @@ import re
 from torch import Tensor, nn
 from transformers import AutoModelForSequenceClassification, PretrainedConfig, PreTrainedModel
 
+from mixkd.compress.config import Keep
 from mixkd.errors import ConfigError, ModelError
-
-from .config import Keep
 
 
 def cut_layers(teacher: PreTrainedModel, layers: int, *, keep: Keep = Keep.FIRST) -> PreTrainedModel:

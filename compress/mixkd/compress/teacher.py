@@ -3,13 +3,12 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from mixkd.compress.config import FinetuneConfig
+from mixkd.compress.labels import parse_task, read_label_space
+from mixkd.compress.losses import Weights
+from mixkd.compress.models import find_model, load_tokenizer, load_with_new_head
+from mixkd.compress.stage import Job, StageResult, run_job
 from mixkd.texts import Corpus
-
-from .config import FinetuneConfig
-from .labels import parse_task, read_label_space
-from .losses import Weights
-from .models import find_model, load_tokenizer, load_with_new_head
-from .stage import Job, StageResult, run_job
 
 
 def finetune(

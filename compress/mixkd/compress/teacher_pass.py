@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 from torch import nn
 from transformers import PreTrainedModel
 
+from mixkd.compress.data import Collator, token_counts
+from mixkd.compress.models import accepted
+from mixkd.compress.processes import process_state
 from mixkd.progress import progress
-
-from .data import Collator, token_counts
-from .models import accepted
-from .processes import process_state
 
 _BATCH = 128
 

@@ -24,14 +24,11 @@ from transformers.integrations.integration_utils import get_available_reporting_
 from transformers.trainer_utils import EvalLoopOutput
 
 from mixkd import metrics
-from mixkd.errors import ConfigError
-from mixkd.outputs import flush
-
-from .batches import LengthGroupedSampler
-from .config import DistillConfig, Precision, TrainingConfig
-from .data import Collator, token_counts
-from .labels import LabelSpace
-from .losses import (
+from mixkd.compress.batches import LengthGroupedSampler
+from mixkd.compress.config import DistillConfig, Precision, TrainingConfig
+from mixkd.compress.data import Collator, token_counts
+from mixkd.compress.labels import LabelSpace
+from mixkd.compress.losses import (
     Weights,
     hidden_loss,
     logit_distance,
@@ -39,10 +36,12 @@ from .losses import (
     student_mixup_loss,
     weighted_sum,
 )
-from .mixup import Mix, draw_mix, mix_embeddings, mix_masks, mix_segments
-from .models import accepted
-from .processes import on_cpu
-from .reporting import LineReporter
+from mixkd.compress.mixup import Mix, draw_mix, mix_embeddings, mix_masks, mix_segments
+from mixkd.compress.models import accepted
+from mixkd.compress.processes import on_cpu
+from mixkd.compress.reporting import LineReporter
+from mixkd.errors import ConfigError
+from mixkd.outputs import flush
 
 COMPLETE = "complete"
 """The file that a checkpoint gets last: without it the checkpoint is half-written and never loaded."""

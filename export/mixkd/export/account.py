@@ -4,14 +4,14 @@ from dataclasses import dataclass
 
 import onnx
 
-from .budget import Choice
-from .flips import Comparison
-from .processors import OtherProcessor
-from .rewrite import RewriteReport
-from .sizes import Sizes
-from .student import Student
-from .verify import Quality
-from .vocabulary import TrimReport
+from mixkd.export.budget import Choice
+from mixkd.export.flips import Comparison
+from mixkd.export.processors import OtherProcessor
+from mixkd.export.rewrite import RewriteReport
+from mixkd.export.sizes import Sizes
+from mixkd.export.student import Student
+from mixkd.export.verify import Quality
+from mixkd.export.vocabulary import TrimReport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,9 +26,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from .dims import Dims
-from .graph import Graph, attribute, copy_of
-from .sessions import session_of
+from mixkd.export.dims import Dims
+from mixkd.export.graph import Graph, attribute, copy_of
+from mixkd.export.sessions import session_of
 
 DOMAIN = "com.microsoft"
 _MASK = "attention_mask"

@@ -18,13 +18,12 @@ import numpy as np
 import onnx
 
 from mixkd.errors import BudgetError
+from mixkd.export.config import ExportConfig, Recipe, TableFormat
+from mixkd.export.quantize import Quantized, Ranges, quantize
+from mixkd.export.speed import measure_latencies_ms
+from mixkd.export.verify import Judge, Logits
 from mixkd.runtime.bench.quality import divergence
 from mixkd.runtime.bundle import Task
-
-from .config import ExportConfig, Recipe, TableFormat
-from .quantize import Quantized, Ranges, quantize
-from .speed import measure_latencies_ms
-from .verify import Judge, Logits
 
 SENSITIVITY_ROWS = 200
 _FALLBACK = {TableFormat.INT4: TableFormat.INT8}

@@ -2,16 +2,15 @@
 
 from pathlib import Path
 
+from mixkd.export.account import Account
+from mixkd.export.flips import Comparison
+from mixkd.export.processors import OtherProcessor
+from mixkd.export.rewrite import RewriteReport
+from mixkd.export.verify import Quality
+from mixkd.export.vocabulary import TrimReport
 from mixkd.metrics import shown
 from mixkd.runtime.bundle import Manifest
 from mixkd.runtime.encoding import Text
-
-from .account import Account
-from .flips import Comparison
-from .processors import OtherProcessor
-from .rewrite import RewriteReport
-from .verify import Quality
-from .vocabulary import TrimReport
 
 _TEMPLATE = """\
 # {title}

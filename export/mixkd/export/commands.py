@@ -5,12 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mixkd.export.config import ExportConfig, ExportInputs
 from mixkd.options import Output, Overwrite, with_options
 
-from .config import ExportConfig, ExportInputs
-
 if TYPE_CHECKING:
-    from . import ExportResult
+    from mixkd.export import ExportResult
 
 Student = Annotated[Path, typer.Argument(help="The student's folder, as mkd distill writes it.")]
 
@@ -24,7 +23,7 @@ def export(
     overwrite: Overwrite = False,
 ) -> None:
     """Turn a student into a bundle: int8 ONNX, tokenizer, labels, measured quality."""
-    from . import export_student
+    from mixkd.export import export_student
 
     result = export_student(
         student,
@@ -78,7 +77,7 @@ def _report(result: "ExportResult") -> None:
 
 def inspect(bundle: Annotated[Path, typer.Argument(help="The bundle's folder.")]) -> None:
     """Show what a bundle holds: operators, weights by part, inputs, recipe, numbers, checksums."""
-    from .inspection import describe
+    from mixkd.export.inspection import describe
 
     typer.echo(describe(bundle))
 

@@ -25,9 +25,9 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from .dims import Dims, follows_length
-from .graph import Graph, attribute
-from .positionwise import demanded_axes
+from mixkd.export.dims import Dims, follows_length
+from mixkd.export.graph import Graph, attribute
+from mixkd.export.positionwise import demanded_axes
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from typing import TypeAlias
 import numpy as np
 import onnx
 
-from .graph import Graph, copy_of
-from .sessions import session_of
+from mixkd.export.graph import Graph, copy_of
+from mixkd.export.sessions import session_of
 
 PROBES = ((2, 5), (2, 7), (3, 5))
 """(batch, length) of the runs: the second differs in the length only, the third in the batch only."""

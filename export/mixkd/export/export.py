@@ -7,6 +7,22 @@ from pathlib import Path
 import onnx
 
 from mixkd.errors import ConfigError
+from mixkd.export.account import Account
+from mixkd.export.budget import Choice, Quantizer, Trial, choose
+from mixkd.export.card import write_card
+from mixkd.export.config import ExportConfig
+from mixkd.export.convert import convert
+from mixkd.export.files import make_manifest, write_details, write_graphs, write_tokenizer
+from mixkd.export.flips import Comparison, compare
+from mixkd.export.judging import Judges, Progress
+from mixkd.export.probabilities import add_probabilities
+from mixkd.export.processors import GOLDEN_TEXTS, check_processors, compare_processors
+from mixkd.export.rewrite import rewrite
+from mixkd.export.sizes import Sizes, measure_sizes
+from mixkd.export.student import Student, open_student
+from mixkd.export.tokenizer_graph import check_tokenizer, write_text_graph
+from mixkd.export.verify import Judge, Quality
+from mixkd.export.vocabulary import TrimReport, Vocabulary, choose_vocabulary, measure_trim
 from mixkd.outputs import check_output, fresh_folder
 from mixkd.runtime.bench.variants import OnnxVariant
 from mixkd.runtime.bundle import (
@@ -19,23 +35,6 @@ from mixkd.runtime.bundle import (
     seal_bundle,
 )
 from mixkd.texts import Corpus
-
-from .account import Account
-from .budget import Choice, Quantizer, Trial, choose
-from .card import write_card
-from .config import ExportConfig
-from .convert import convert
-from .files import make_manifest, write_details, write_graphs, write_tokenizer
-from .flips import Comparison, compare
-from .judging import Judges, Progress
-from .probabilities import add_probabilities
-from .processors import GOLDEN_TEXTS, check_processors, compare_processors
-from .rewrite import rewrite
-from .sizes import Sizes, measure_sizes
-from .student import Student, open_student
-from .tokenizer_graph import check_tokenizer, write_text_graph
-from .verify import Judge, Quality
-from .vocabulary import TrimReport, Vocabulary, choose_vocabulary, measure_trim
 
 NOTICEABLE_DROP = 0.5
 """Points lost to int8 from which on the user is told without having set a budget."""

@@ -9,12 +9,11 @@ from typing import Any
 import onnx
 from tokenizers import Tokenizer
 
+from mixkd.export.account import Account
+from mixkd.export.config import ExportConfig
+from mixkd.export.student import Student
 from mixkd.runs import versions
 from mixkd.runtime.bundle import FP32_FILE, INT8_FILE, Manifest, Precision
-
-from .account import Account
-from .config import ExportConfig
-from .student import Student
 
 DETAILS_FILE = "export.json"
 

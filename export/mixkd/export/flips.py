@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mixkd.export.verify import Examples, Logits
 from mixkd.runtime.bundle import Task
 from mixkd.runtime.encoding import Text
-
-from .verify import Examples, Logits
 
 MOST_LISTED = 50
 _BINS = 15

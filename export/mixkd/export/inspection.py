@@ -5,10 +5,9 @@ from pathlib import Path
 
 import onnx
 
+from mixkd.export.graph import all_nodes
+from mixkd.export.sizes import measure_sizes
 from mixkd.runtime.bundle import open_bundle
-
-from .graph import all_nodes
-from .sizes import measure_sizes
 
 
 def describe(folder: Path) -> str:

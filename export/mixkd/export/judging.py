@@ -7,14 +7,13 @@ from typing import Any
 import numpy as np
 import onnx
 
+from mixkd.export.quantize import Ranges
+from mixkd.export.ranges import measure_ranges
+from mixkd.export.reference import TorchModel
+from mixkd.export.student import Student
+from mixkd.export.verify import Judge, read_examples
 from mixkd.runs import data_fingerprint
 from mixkd.texts import Corpus
-
-from .quantize import Ranges
-from .ranges import measure_ranges
-from .reference import TorchModel
-from .student import Student
-from .verify import Judge, read_examples
 
 Progress = Callable[[str], None]
 

@@ -10,8 +10,8 @@ becomes ``Slice(table, 0, Shape[1:2])``, and the table keeps only the rows that 
 import numpy as np
 import onnx
 
-from .dims import Dims, follows_length, is_static
-from .graph import Graph
+from mixkd.export.dims import Dims, follows_length, is_static
+from mixkd.export.graph import Graph
 
 
 def slice_positions(graph: Graph, dims: Dims, *, max_length: int) -> int:

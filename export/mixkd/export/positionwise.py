@@ -5,8 +5,8 @@ from math import prod
 
 import onnx
 
-from .dims import PROBES, Dim, Dims
-from .graph import Graph, attribute
+from mixkd.export.dims import PROBES, Dim, Dims
+from mixkd.export.graph import Graph, attribute
 
 Axes = dict[int, int | None]
 """Input number to the axis of which index 0 suffices; an input that isn't there is wanted whole."""

@@ -8,14 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixkd.errors import ConfigError
+from mixkd.export.verify import same_answers
 from mixkd.runtime.bench.processes import WorkerProcess
 from mixkd.runtime.bench.targets.base import LocalTarget, Target
 from mixkd.runtime.bench.targets.emulate import EmulatedTarget
 from mixkd.runtime.bench.variants import OnnxVariant
 from mixkd.runtime.bundle import Task
 from mixkd.runtime.encoding import Text
-
-from .verify import same_answers
 
 GOLDEN_TEXTS = 200
 SAME_LABELS = 0.995

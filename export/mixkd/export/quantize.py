@@ -24,9 +24,9 @@ from typing import TypeAlias
 import numpy as np
 import onnx
 
-from .config import Recipe, TableFormat
-from .graph import Graph, attribute, copy_of
-from .tables import is_matrix, quantize_tables, round_columns, round_matrix
+from mixkd.export.config import Recipe, TableFormat
+from mixkd.export.graph import Graph, attribute, copy_of
+from mixkd.export.tables import is_matrix, quantize_tables, round_columns, round_matrix
 
 _LEVELS = {Recipe.PORTABLE: 64, Recipe.FAST: 127, Recipe.STATIC: 64}
 # AVX2 without VNNI adds two products in 16 bits: 255 * 64 * 2 fits, 255 * 127 * 2 does not.

@@ -5,11 +5,10 @@ from pathlib import Path
 
 import onnx
 
+from mixkd.export.graph import Graph, copy_of
+from mixkd.export.quantize import Ranges
+from mixkd.export.sessions import session_of
 from mixkd.runtime.encoding import Encoder, Text
-
-from .graph import Graph, copy_of
-from .quantize import Ranges
-from .sessions import session_of
 
 
 def measure_ranges(

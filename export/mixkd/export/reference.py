@@ -10,13 +10,12 @@ import onnx
 import torch
 from numpy.typing import NDArray
 
+from mixkd.export.convert import convert, load_classifier
+from mixkd.export.rewrite import rewrite
+from mixkd.export.student import load_tokenizer, position_limit
 from mixkd.outputs import clear_write_errors
 from mixkd.runtime.encoding import Text
 from mixkd.runtime.predictor import cut_batches
-
-from .convert import convert, load_classifier
-from .rewrite import rewrite
-from .student import load_tokenizer, position_limit
 
 
 class TorchModel:

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import onnx
 
-from .attention import fuse_attention
-from .dead_positions import drop_dead_positions
-from .dims import measure_dims
-from .graph import Graph, copy_of
-from .positions import slice_positions
-from .sessions import session_of
-from .static_shapes import fix_shapes
+from mixkd.export.attention import fuse_attention
+from mixkd.export.dead_positions import drop_dead_positions
+from mixkd.export.dims import measure_dims
+from mixkd.export.graph import Graph, copy_of
+from mixkd.export.positions import slice_positions
+from mixkd.export.sessions import session_of
+from mixkd.export.static_shapes import fix_shapes
 
 ROUNDING = 1e-5
 """The largest difference of two exact graphs, as a share of the largest logit."""

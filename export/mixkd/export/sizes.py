@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 
 import onnx
 
-from .graph import Graph, copy_of
+from mixkd.export.graph import Graph, copy_of
 
 _HEAD = {"pooler", "pre_classifier", "head", "classifier"}
 # What transformers' encoders call the layers after the pooling.

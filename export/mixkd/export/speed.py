@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import onnx
 
-from .sessions import session_of
-from .verify import Judge
+from mixkd.export.sessions import session_of
+from mixkd.export.verify import Judge
 
 TEXTS = 40
 ROUNDS = 12

@@ -12,8 +12,8 @@ left) say the same without the handful of small nodes, and later rewrites can re
 import numpy as np
 import onnx
 
-from .dims import PROBES, Dim, Dims, is_static
-from .graph import Graph, attribute
+from mixkd.export.dims import PROBES, Dim, Dims, is_static
+from mixkd.export.graph import Graph, attribute
 
 _BROADCASTING = frozenset({"Add", "And", "Div", "Mul", "Or", "Sub", "Where"})
 

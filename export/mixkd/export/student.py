@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mixkd.errors import ConfigError, ModelError
+from mixkd.export.convert import load_classifier
 from mixkd.runs import read_run
 from mixkd.runtime.bundle import Task
-
-from .convert import load_classifier
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast

@@ -29,8 +29,8 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from .config import TableFormat
-from .graph import Graph, copy_of
+from mixkd.export.config import TableFormat
+from mixkd.export.graph import Graph, copy_of
 
 _SMALL_TABLE_BYTES = 2**14
 # A smaller table (segments) stays in fp32: there is nothing to save.

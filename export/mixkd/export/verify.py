@@ -10,14 +10,13 @@ import onnx
 from numpy.typing import NDArray
 
 from mixkd.errors import DataError
+from mixkd.export.sessions import session_of
 from mixkd.metrics import HEADLINE, evaluate
 from mixkd.runtime.bench.quality import decide, truth
 from mixkd.runtime.bundle import Task
 from mixkd.runtime.encoding import Encoder, Text
 from mixkd.runtime.predictor import Predictor
 from mixkd.texts import Corpus
-
-from .sessions import session_of
 
 Logits = NDArray[np.float32]
 

@@ -19,9 +19,8 @@ import torch
 from tokenizers import Tokenizer
 
 from mixkd.errors import ConfigError
+from mixkd.export.verify import Judge, Logits
 from mixkd.runtime.encoding import Text
-
-from .verify import Judge, Logits
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
