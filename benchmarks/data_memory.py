@@ -18,9 +18,9 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+from mixkd.bench.drive.environment import read_environment
+from mixkd.corpus.corpus import open_corpus
 from mixkd.runs import versions
-from mixkd.runtime.bench.environment import read_environment
-from mixkd.texts import open_corpus
 
 STEPS, BATCH = 20, 64
 

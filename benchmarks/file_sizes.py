@@ -12,10 +12,10 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
+from mixkd.bench.drive.environment import read_environment
+from mixkd.corpus.corpus import open_corpus
 from mixkd.export import ExportConfig, export_student
 from mixkd.export.config import TableFormat
-from mixkd.runtime.bench.environment import read_environment
-from mixkd.texts import open_corpus
 
 VOCABULARIES = ("full", "trim:2500", "trim", "share:1000", "share")
 

@@ -70,7 +70,7 @@ def open_products(file: Path, threads: int) -> Engine:
     """Return the floor: the int8 products of an int8 graph alone, on the very integers they read there."""
     import onnx
 
-    from mixkd.export.graph import copy_of
+    from mixkd.export.graph.graph import copy_of
     from mixkd.export.sessions import session_of
 
     model = onnx.load(file)
@@ -112,7 +112,7 @@ def open_torch(folder: Path, threads: int) -> Engine:
     """Return PyTorch as transformers runs it."""
     import torch
 
-    from mixkd.export.reference import TorchModel
+    from mixkd.export.judge.reference import TorchModel
 
     model = TorchModel(folder, threads=threads)
     return lambda feed: model.run({name: torch.from_numpy(array) for name, array in feed.items()})
@@ -122,7 +122,7 @@ def open_compiled(folder: Path, threads: int) -> Engine:
     """Return PyTorch compiled for any length."""
     import torch
 
-    from mixkd.export.reference import TorchModel
+    from mixkd.export.judge.reference import TorchModel
 
     module = torch.compile(TorchModel(folder, threads=threads).module, dynamic=True)
 

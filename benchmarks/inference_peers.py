@@ -27,15 +27,15 @@ from typing import Any
 import numpy as np
 import onnx
 
+from mixkd.bench.drive.environment import read_environment
+from mixkd.corpus.corpus import open_corpus
 from mixkd.export.config import Recipe, TableFormat
 from mixkd.export.convert import convert
-from mixkd.export.quantize import quantize
-from mixkd.export.rewrite import rewrite
+from mixkd.export.graph.rewrite import rewrite
+from mixkd.export.int8.quantize import quantize
 from mixkd.export.student import open_student
 from mixkd.runs import versions
-from mixkd.runtime.bench.environment import read_environment
 from mixkd.runtime.encoding import Encoder
-from mixkd.texts import open_corpus
 
 LENGTHS = (12, 64, 128)
 TURNS = 12

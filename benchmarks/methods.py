@@ -16,9 +16,9 @@ from typing import Any
 
 from mixkd.compress.config import DistillConfig, Method
 from mixkd.compress.distill import distill
-from mixkd.export.reference import TorchModel
+from mixkd.corpus.corpus import ThinnedSplit, open_corpus
+from mixkd.export.judge.reference import TorchModel
 from mixkd.runs import versions
-from mixkd.texts import ThinnedSplit, open_corpus
 
 LAYERS = 3
 EPOCHS = 20

@@ -10,9 +10,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from mixkd.runtime.bench.reading import read_report
-from mixkd.runtime.bench.report import REPORT_FILE
-from mixkd.runtime.bench.targets.emulate import PROCESSORS
+from mixkd.bench.report.reading import read_report
+from mixkd.bench.report.schema import REPORT_FILE
+from mixkd.bench.targets.emulate import PROCESSORS
 
 
 def main() -> None:

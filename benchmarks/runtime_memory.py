@@ -18,10 +18,10 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+from mixkd.bench.drive.environment import read_environment
+from mixkd.bench.worker.memory import read_memory
+from mixkd.corpus.corpus import open_corpus
 from mixkd.runtime import Classifier, Preset
-from mixkd.runtime.bench.environment import read_environment
-from mixkd.runtime.bench.memory import read_memory
-from mixkd.texts import open_corpus
 
 CALLS = 200_000
 TEXTS = 1_000_000

@@ -23,9 +23,9 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from mixkd.bench.drive.environment import read_environment
+from mixkd.corpus.corpus import open_corpus
 from mixkd.runtime import Classifier
-from mixkd.runtime.bench.environment import read_environment
-from mixkd.texts import open_corpus
 
 TOKENS = 12
 TURNS = 300

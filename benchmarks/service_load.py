@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 from tests.examples.service import running_service
 
+from mixkd.bench.drive.environment import read_environment
+from mixkd.corpus.corpus import open_corpus
 from mixkd.runtime import Classifier
-from mixkd.runtime.bench.environment import read_environment
-from mixkd.texts import open_corpus
 
 RATES = (25, 50, 100, 200, 400)
 SECONDS = 20.0

@@ -35,18 +35,18 @@ from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoConfig, PreTrainedModel, get_linear_schedule_with_warmup
 
+from mixkd.bench.drive.environment import read_environment
+from mixkd.compress.checkpoints import find_model, load_tokenizer, load_with_new_head
 from mixkd.compress.config import DistillConfig, Selection
 from mixkd.compress.data import Collator, TrainingData, prepare
 from mixkd.compress.first_token import first_token_only
-from mixkd.compress.labels import LabelSpace, read_label_space
 from mixkd.compress.losses import Weights
 from mixkd.compress.mixup import Mix, draw_mix
-from mixkd.compress.models import find_model, load_tokenizer, load_with_new_head
 from mixkd.compress.student import cut_layers
 from mixkd.compress.trainer import ObjectiveTrainer
+from mixkd.corpus.corpus import open_corpus
+from mixkd.labels import LabelSpace, read_label_space
 from mixkd.runs import versions
-from mixkd.runtime.bench.environment import read_environment
-from mixkd.texts import open_corpus
 
 LAYERS, BATCH, MAX_LENGTH, RATE = 3, 32, 128, 2e-4
 ROUNDS = 12

@@ -48,4 +48,4 @@ assert not imported, f"imported: {imported}"
 END
 test "$(mkd predict "$bundle" "wake me up at 7" | cut -f 1)" = alarm
 test "$(echo "send my money" | mkd predict "$bundle" | cut -f 1)" = transfer
-python -m pytest -q -p no:cacheprovider --ignore=tests/runtime/bench tests/runtime "$@"
+python -m pytest -q -p no:cacheprovider --ignore=tests/bench tests/runtime "$@"

@@ -15,8 +15,9 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from optimum.exporters.onnx import main_export
 from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
 
-from mixkd.export.probabilities import add_probabilities
-from mixkd.runtime.bundle import FP32_FILE, INT8_FILE, Manifest, Precision, Task, seal_bundle
+from mixkd.export.graph.probabilities import add_probabilities
+from mixkd.runtime.bundle import FP32_FILE, INT8_FILE, Manifest, Precision, seal_bundle
+from mixkd.task import Task
 
 FOLDER = Path(__file__).parent.parent / "tests" / "runtime" / "fixtures" / "bundle"
 TEXTS = {

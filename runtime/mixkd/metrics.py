@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mixkd.runtime.bundle import Task
+from mixkd.task import Task
 
 HEADLINE = {Task.SINGLE_LABEL: "accuracy", Task.MULTI_LABEL: "micro_f1", Task.REGRESSION: "pearson"}
 """The one metric by which models are chosen and compared; higher is better for all three."""

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin,
 
 import typer
 
+from mixkd.corpus.corpus import Columns, Corpus, open_corpus
 from mixkd.errors import ConfigError
-from mixkd.texts import Columns, Corpus, open_corpus
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

@@ -8,8 +8,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from mixkd.corpus.corpus import Corpus
 from mixkd.errors import MkdError
-from mixkd.texts import Corpus
 from mixkd.version import __version__
 
 RUN_FILE = "run.json"

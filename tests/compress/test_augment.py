@@ -16,8 +16,8 @@ from transformers import MarianConfig, MarianMTModel, MarianTokenizer
 from mixkd.compress.augment import augment
 from mixkd.compress.config import AugmentConfig, DistillConfig
 from mixkd.compress.distill import distill
+from mixkd.corpus.corpus import Columns, open_corpus
 from mixkd.errors import ConfigError, DataError, ModelError, OutputError
-from mixkd.texts import Columns, open_corpus
 from tests.tiny import WORDS
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from mixkd.compress.check import check_data
-from mixkd.compress.labels import LabelSpace
+from mixkd.corpus.corpus import open_corpus
 from mixkd.errors import DataError
-from mixkd.runtime.bundle import Task
-from mixkd.texts import open_corpus
+from mixkd.labels import LabelSpace
+from mixkd.task import Task
 from tests.tiny import WORDS, tiny_tokenizer
 
 

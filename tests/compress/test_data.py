@@ -13,10 +13,10 @@ import torch
 
 from mixkd.compress.config import Selection
 from mixkd.compress.data import Collator, TrainingData, prepare
-from mixkd.compress.labels import LabelSpace, read_label_space
+from mixkd.corpus.corpus import open_corpus
 from mixkd.errors import ConfigError, DataError
-from mixkd.runtime.bundle import Task
-from mixkd.texts import open_corpus
+from mixkd.labels import LabelSpace, read_label_space
+from mixkd.task import Task
 from tests.tiny import WORDS, tiny_tokenizer
 
 ROWS = [(f"{WORDS[i % 7]} {WORDS[i % 3]}", f"class-{i % 4}") for i in range(40)]

@@ -19,7 +19,7 @@ from mixkd.compress.losses import (
     weighted_sum,
 )
 from mixkd.errors import ConfigError
-from mixkd.runtime.bundle import Task
+from mixkd.task import Task
 
 Array = NDArray[np.float64]
 ROWS, CLASSES = 6, 4

@@ -6,7 +6,7 @@ from scipy import stats
 from sklearn import metrics as reference
 
 from mixkd.metrics import evaluate
-from mixkd.runtime.bundle import Task
+from mixkd.task import Task
 
 RNG = np.random.default_rng(0)
 

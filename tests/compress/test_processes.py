@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file
 
+from mixkd.compress.checkpoints import load_tokenizer
 from mixkd.compress.config import DistillConfig, Method
 from mixkd.compress.distill import distill
-from mixkd.compress.models import load_tokenizer
-from mixkd.texts import open_corpus
+from mixkd.corpus.corpus import open_corpus
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
@@ -23,10 +23,10 @@ EPOCHS, BATCH = 3, 5
 # Every process writes what its steps saw and drew, and whether it wrote the result.
 _SPY = """
 import json, os, sys
-from mixkd.compress import stage, trainer
+from mixkd.compress import run, trainer
 from mixkd.cli import main
 log = open(os.environ["SPY"] + os.environ["RANK"], "w")
-compute, draw, save = trainer.ObjectiveTrainer.compute_loss, trainer.draw_mix, stage._save
+compute, draw, save = trainer.ObjectiveTrainer.compute_loss, trainer.draw_mix, run._save
 def compute_loss(self, model, inputs, *arguments, **options):
     seen = [row[row != 0].tolist() for row in inputs["input_ids"]]
     log.write(json.dumps({"epoch": int(self.state.epoch), "seen": seen}) + "\\n")
@@ -38,7 +38,7 @@ def draw_mix(*arguments, **options):
 def _save(*arguments):
     log.write(json.dumps({"saved": True}) + "\\n")
     save(*arguments)
-trainer.ObjectiveTrainer.compute_loss, trainer.draw_mix, stage._save = compute_loss, draw_mix, _save
+trainer.ObjectiveTrainer.compute_loss, trainer.draw_mix, run._save = compute_loss, draw_mix, _save
 try:
     main()
 finally:

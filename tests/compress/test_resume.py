@@ -13,8 +13,8 @@ import torch
 from mixkd.compress.config import DistillConfig
 from mixkd.compress.distill import distill
 from mixkd.compress.trainer import COMPLETE
+from mixkd.corpus.corpus import open_corpus
 from mixkd.errors import ConfigError, OutputError
-from mixkd.texts import open_corpus
 
 pytestmark = pytest.mark.slow
 

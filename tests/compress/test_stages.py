@@ -12,10 +12,10 @@ from transformers import AutoModel, AutoModelForSequenceClassification
 
 from mixkd.compress.config import DistillConfig, FinetuneConfig, Method
 from mixkd.compress.distill import distill
-from mixkd.compress.teacher import finetune
+from mixkd.compress.finetune import finetune
+from mixkd.corpus.corpus import open_corpus
 from mixkd.errors import ConfigError, DataError, ModelError, OutputError
-from mixkd.runtime.bundle import Task
-from mixkd.texts import open_corpus
+from mixkd.task import Task
 from tests.tiny import ENCODERS, WORDS, tiny_classifier, tiny_tokenizer, write_student
 
 QUICK: dict[str, Any] = {"epochs": 1, "batch_size": 16, "max_length": 32}

@@ -12,16 +12,16 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from mixkd.compress.batches import LengthGroupedSampler
+from mixkd.compress.checkpoints import load_classifier, load_tokenizer
 from mixkd.compress.config import DistillConfig, Method, Selection
 from mixkd.compress.data import Collator, TrainingData, prepare, token_counts
-from mixkd.compress.labels import label_space_of
 from mixkd.compress.losses import Weights
 from mixkd.compress.mixup import Mix, draw_mix
-from mixkd.compress.models import load_classifier, load_tokenizer
-from mixkd.compress.stage import set_dropout
+from mixkd.compress.run import set_dropout
 from mixkd.compress.student import cut_layers
 from mixkd.compress.trainer import ObjectiveTrainer
-from mixkd.texts import open_corpus
+from mixkd.corpus.corpus import open_corpus
+from mixkd.labels import label_space_of
 
 STEPS, BATCH, RATE = 6, 8, 1e-3
 
@@ -39,7 +39,7 @@ def models(teacher: Path) -> tuple[PreTrainedModel, PreTrainedModel]:
 @pytest.fixture
 def rows(teacher: Path, data: Path, tmp_path: Path) -> tuple[TrainingData, Collator]:
     tokenizer = load_tokenizer(teacher)
-    labels = label_space_of(load_classifier(teacher).config, model="teacher")
+    labels = label_space_of(load_classifier(teacher).config.to_dict(), model="teacher")
     prepared = prepare(
         open_corpus(data),
         labels,

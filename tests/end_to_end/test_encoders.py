@@ -9,13 +9,13 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification
 
+from mixkd.compress.checkpoints import accepted
 from mixkd.compress.config import DistillConfig, FinetuneConfig
 from mixkd.compress.distill import distill
-from mixkd.compress.models import accepted
-from mixkd.compress.teacher import finetune
+from mixkd.compress.finetune import finetune
+from mixkd.corpus.corpus import open_corpus
 from mixkd.export import ExportConfig, export_student
 from mixkd.runtime import Classifier
-from mixkd.texts import open_corpus
 from tests.tiny import ENCODERS, WORDS, tiny_classifier, tiny_tokenizer, write_student
 
 pytestmark = pytest.mark.slow

@@ -63,7 +63,7 @@ def check_installed(environment: Path) -> list[str]:
     assert run(environment / "bin" / "mkd", "--version", PYTHONPATH=lent).strip() == f"mixkd {__version__}"
     program = (
         f"import importlib; stages = [importlib.import_module('mixkd.' + s) for s in {STAGES!r}]\n"
-        "from mixkd.texts import open_corpus\n"
+        "from mixkd.corpus.corpus import open_corpus\n"
         "assert len(list(open_corpus('clinc150').read('test'))) == 4500\n"
         "print(*(stage.__path__[0] for stage in stages), sep='\\n')"
     )

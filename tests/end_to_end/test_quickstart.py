@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mixkd.corpus.corpus import built_in_file
 from mixkd.runtime import Classifier
 from mixkd.runtime.bundle import open_bundle
-from mixkd.texts import built_in_file
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 

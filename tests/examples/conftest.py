@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from mixkd.corpus.corpus import open_corpus
 from mixkd.export import export_student
 from mixkd.export.config import ExportConfig
 from mixkd.runtime import Classifier
-from mixkd.texts import open_corpus
 from tests.examples.student import write_clinc150_student
 
 TEXTS = 1000

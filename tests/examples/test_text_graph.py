@@ -7,7 +7,7 @@ import pytest
 from onnxruntime import InferenceSession, SessionOptions
 from onnxruntime_extensions import get_library_path
 
-from mixkd.export.tokenizer_graph import TEXT_GRAPH_FILE
+from mixkd.export.graph.tokenizer_graph import TEXT_GRAPH_FILE
 from mixkd.runtime import Classifier
 from tests.examples.conftest import Answers
 

@@ -7,7 +7,7 @@ import onnx
 import pytest
 
 from mixkd.export.convert import convert
-from mixkd.export.graph import copy_of
+from mixkd.export.graph.graph import copy_of
 from tests.tiny import tiny_classifier, tiny_texts, write_answers, write_student
 
 VOCAB = 9000

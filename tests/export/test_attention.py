@@ -8,8 +8,8 @@ import pytest
 from onnx import helper
 
 from mixkd.export.convert import convert
-from mixkd.export.graph import all_nodes, attribute, copy_of
-from mixkd.export.rewrite import rewrite
+from mixkd.export.graph.graph import all_nodes, attribute, copy_of
+from mixkd.export.graph.rewrite import rewrite
 from mixkd.export.sessions import session_of
 from tests.export.conftest import traced
 from tests.tiny import tiny_classifier

@@ -9,15 +9,15 @@ from transformers import PreTrainedModel
 from typer.testing import CliRunner
 
 from mixkd.cli import app
+from mixkd.corpus.corpus import Corpus, open_corpus
 from mixkd.errors import BudgetError
 from mixkd.export import ExportConfig, TableFormat, export_student
 from mixkd.export.convert import convert
-from mixkd.export.rewrite import rewrite
-from mixkd.export.speed import measure_latencies_ms
-from mixkd.export.verify import Judge, read_examples
+from mixkd.export.graph.rewrite import rewrite
+from mixkd.export.int8.speed import measure_latencies_ms
+from mixkd.export.judge.judge import Judge, read_examples
 from mixkd.runtime import open_bundle
-from mixkd.runtime.bundle import Task
-from mixkd.texts import Corpus, open_corpus
+from mixkd.task import Task
 from tests.tiny import tiny_classifier, tiny_texts, write_answers, write_student
 
 
@@ -89,7 +89,9 @@ def test_nothing_within_the_budget_is_exit_code_3_and_no_bundle(tmp_path: Path) 
 def test_auto_keeps_the_fastest_within_the_budget(
     student: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mixkd.export.budget.measure_latencies_ms", lambda models, judge: [3.0, 1.0, 2.0])
+    monkeypatch.setattr(
+        "mixkd.export.int8.budget.measure_latencies_ms", lambda models, judge: [3.0, 1.0, 2.0]
+    )
     arguments = ["export", student, "--output", tmp_path / "b", "--data", data, "--recipe", "auto"]
     printed = CliRunner().invoke(app, [str(argument) for argument in [*arguments, "--max-drop", 5]])
     assert printed.exit_code == 0, printed.output
@@ -108,7 +110,7 @@ def test_auto_keeps_the_fastest_within_the_budget(
 def test_auto_climbs_where_no_plain_recipe_is_within(
     fragile: tuple[Path, Corpus], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mixkd.export.budget.measure_latencies_ms", lambda models, judge: [1.0, 2.0])
+    monkeypatch.setattr("mixkd.export.int8.budget.measure_latencies_ms", lambda models, judge: [1.0, 2.0])
     student, corpus = fragile
     config = ExportConfig(recipe="portable,fast", max_drop=1.5)
     result = export_student(student, tmp_path / "bundle", config=config, corpus=corpus)

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from mixkd.export.convert import convert
-from mixkd.export.graph import Graph, copy_of
-from mixkd.export.rewrite import rewrite
+from mixkd.export.graph.graph import Graph, copy_of
+from mixkd.export.graph.rewrite import rewrite
 from mixkd.export.sessions import session_of
 from tests.export.conftest import VOCAB, traced
 from tests.tiny import ENCODERS, tiny_classifier

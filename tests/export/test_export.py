@@ -13,13 +13,13 @@ import pytest
 import torch
 from transformers import BertConfig, BertModel
 
+from mixkd.corpus.corpus import open_corpus
 from mixkd.errors import ConfigError, DataError, ModelError, OutputError
 from mixkd.export import ExportConfig, export_student
-from mixkd.export.reference import TorchModel, export_fp32
+from mixkd.export.judge.reference import TorchModel, export_fp32
 from mixkd.export.student import load_tokenizer
 from mixkd.runtime import Classifier, open_bundle
 from mixkd.runtime.bundle import Precision
-from mixkd.texts import open_corpus
 from tests.tiny import SIZES, tiny_classifier, tiny_texts, tiny_tokenizer, write_student
 
 
@@ -158,7 +158,7 @@ def test_full_disk_is_one_clear_line_and_leaves_the_old_bundle(student: Path, tm
         "def limited(*args, **options):\n"
         "    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
         "    whole(*args, **options)\n"
-        "import mixkd.export.export as stage; stage.write_graphs = limited\n"
+        "import mixkd.export.stage as stage; stage.write_graphs = limited\n"
         f"sys.argv = ['mkd', 'export', {str(student)!r}, '--output', {str(folder)!r}, '--overwrite']\n"
         "main()\n"
     )

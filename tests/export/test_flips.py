@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mixkd.export.flips import Flip, calibration_error, compare, mcnemar
-from mixkd.export.verify import Examples
-from mixkd.runtime.bundle import Task
+from mixkd.export.judge.flips import Flip, calibration_error, compare, mcnemar
+from mixkd.export.judge.judge import Examples
+from mixkd.task import Task
 
 
 def _logits(answers: list[int]) -> NDArray[np.float32]:

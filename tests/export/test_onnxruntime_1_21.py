@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mixkd.corpus.corpus import open_corpus
 from mixkd.export import ExportConfig, TableFormat, export_student
 from mixkd.runtime import Classifier
-from mixkd.texts import open_corpus
 from tests.tiny import tiny_classifier, tiny_texts, write_answers, write_student
 from tests.tools import unavailable
 

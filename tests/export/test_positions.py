@@ -2,8 +2,8 @@
 
 import pytest
 
-from mixkd.export.rewrite import rewrite
-from mixkd.export.sizes import measure_sizes
+from mixkd.export.graph.rewrite import rewrite
+from mixkd.export.judge.sizes import measure_sizes
 from tests.export.conftest import traced
 
 

@@ -4,9 +4,9 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from mixkd.export.probabilities import add_probabilities
+from mixkd.export.graph.probabilities import add_probabilities
 from mixkd.export.sessions import session_of
-from mixkd.runtime import Task
+from mixkd.task import Task
 
 LOGITS = np.array([[1.0, 3.0, -2.0], [0.0, 0.0, 5.0], [1e4, -1e4, 0.0]], np.float32)
 

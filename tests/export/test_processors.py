@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from mixkd.bench.targets.emulate import EmulatedTarget
 from mixkd.cli import app
+from mixkd.corpus.corpus import open_corpus
 from mixkd.errors import ConfigError
 from mixkd.export import ExportConfig, export_student
-from mixkd.export.processors import OtherProcessor
+from mixkd.export.judge.processors import OtherProcessor
 from mixkd.runtime import open_bundle
-from mixkd.runtime.bench.targets.emulate import EmulatedTarget
-from mixkd.texts import open_corpus
 from tests.tools import need, unavailable
 
 

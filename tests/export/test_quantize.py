@@ -7,11 +7,11 @@ import onnx
 import pytest
 
 from mixkd.export.config import Recipe, TableFormat
-from mixkd.export.graph import Graph, copy_of
-from mixkd.export.quantize import quantize
-from mixkd.export.rewrite import rewrite
+from mixkd.export.graph.graph import Graph, copy_of
+from mixkd.export.graph.rewrite import rewrite
+from mixkd.export.int8.quantize import quantize
+from mixkd.export.int8.tables import round_blocks, round_columns
 from mixkd.export.sessions import session_of
-from mixkd.export.tables import round_blocks, round_columns
 from tests.export.conftest import VOCAB, traced
 from tests.tiny import ENCODERS
 

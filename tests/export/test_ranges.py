@@ -10,10 +10,10 @@ import pytest
 from mixkd.errors import ConfigError
 from mixkd.export import ExportConfig, export_student
 from mixkd.export.config import Recipe, TableFormat
-from mixkd.export.graph import copy_of
-from mixkd.export.quantize import quantize
-from mixkd.export.ranges import measure_ranges
-from mixkd.export.rewrite import rewrite
+from mixkd.export.graph.graph import copy_of
+from mixkd.export.graph.rewrite import rewrite
+from mixkd.export.int8.quantize import quantize
+from mixkd.export.int8.ranges import measure_ranges
 from mixkd.export.sessions import session_of
 from mixkd.runtime.encoding import Encoder
 from tests.export.conftest import traced
@@ -61,7 +61,7 @@ def test_static_graph_is_qdq_and_multiplies_integers(
 
 
 def test_static_bundle_answers_nearly_as_the_student(student: Path, data: Path, tmp_path: Path) -> None:
-    from mixkd.texts import open_corpus
+    from mixkd.corpus.corpus import open_corpus
 
     config = ExportConfig(recipe="static")
     result = export_student(student, tmp_path / "bundle", config=config, corpus=open_corpus(data))

@@ -4,10 +4,10 @@ import numpy as np
 import onnx
 import pytest
 
-from mixkd.export.dims import Dims
-from mixkd.export.graph import Graph
-from mixkd.export.rewrite import rewrite
-from mixkd.export.static_shapes import fix_shapes
+from mixkd.export.graph.dims import Dims
+from mixkd.export.graph.graph import Graph
+from mixkd.export.graph.rewrite import rewrite
+from mixkd.export.graph.static_shapes import fix_shapes
 from tests.export.conftest import traced
 
 
@@ -37,7 +37,7 @@ def test_rewrite_that_changes_answers_is_left_out(monkeypatch: pytest.MonkeyPatc
         graph.initializers["classifier.bias"].CopyFrom(bias)
         return fix_shapes(graph, dims)
 
-    monkeypatch.setattr("mixkd.export.rewrite.fix_shapes", wrong)
+    monkeypatch.setattr("mixkd.export.graph.rewrite.fix_shapes", wrong)
     original = traced("bert")
     shipped, report = rewrite(original, max_length=46)
     assert not report.exact

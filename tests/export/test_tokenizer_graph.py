@@ -12,8 +12,9 @@ from onnx import TensorProto, helper
 from onnxruntime_extensions import get_library_path
 
 from mixkd.errors import ConfigError
-from mixkd.export.tokenizer_graph import add_tokenizer, check_tokenizer
-from mixkd.runtime.bundle import Manifest, Precision, Task
+from mixkd.export.graph.tokenizer_graph import add_tokenizer, check_tokenizer
+from mixkd.runtime.bundle import Manifest, Precision
+from mixkd.task import Task
 from tests.tiny import WORDS, tiny_tokenizer
 
 ROOM = 6

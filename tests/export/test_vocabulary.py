@@ -9,12 +9,12 @@ import torch
 from tokenizers import Tokenizer, models
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedTokenizerFast
 
+from mixkd.corpus.corpus import open_corpus
 from mixkd.errors import ConfigError
 from mixkd.export import ExportConfig, export_student
 from mixkd.export.vocabulary import choose_vocabulary
 from mixkd.runtime import Classifier
 from mixkd.runtime.encoding import Encoder
-from mixkd.texts import open_corpus
 from tests.tiny import WORDS, tiny_classifier, tiny_tokenizer
 
 LETTERS = sorted({letter for word in WORDS for letter in word})

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import torch
 
+from mixkd.bench.report.reading import read_report
 from mixkd.cli import main
 from mixkd.runtime import open_bundle
-from mixkd.runtime.bench.reading import read_report
 from tests.tiny import tiny_classifier, tiny_texts, tiny_tokenizer, write_student
 
 pytestmark = pytest.mark.slow

@@ -6,10 +6,10 @@ import pytest
 from typer.testing import CliRunner
 
 from mixkd.cli import app
+from mixkd.corpus.corpus import open_corpus
 from mixkd.errors import ConfigError, DataError
 from mixkd.runtime import Classifier, Task, open_bundle
 from mixkd.runtime.calibration import best_threshold, calibrate
-from mixkd.texts import open_corpus
 from tests.runtime.conftest import MakeBundle
 
 IN_SCOPE = "text\tlabel\nsend my money\ttransfer\nwake me up at 7\talarm\nis it going to rain\tweather\n"

@@ -7,9 +7,9 @@ import pytest
 from tokenizers import Tokenizer
 from tokenizers.normalizers import NFKC, BertNormalizer
 
+from mixkd.corpus.corpus import open_corpus
 from mixkd.errors import BundleError
 from mixkd.runtime.encoding import Encoder, Text, for_ascii
-from mixkd.texts import open_corpus
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 PIECES = (

@@ -6,7 +6,7 @@ import pytest
 from mixkd.errors import BundleError
 from mixkd.runtime import open_bundle
 from mixkd.runtime.bundle import FP32_FILE, INT8_FILE
-from mixkd.runtime.graph import check_graph, fields, read_graph
+from mixkd.runtime.trust import check_graph, fields, read_graph
 from mixkd.runtime.weights import message
 from tests.runtime.conftest import MakeBundle
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from mixkd.runtime import Task
 from mixkd.runtime.prediction import Reader
+from mixkd.task import Task
 
 SHARES = np.array([[0.25, 0.7, 0.05], [0.0, 0.125, 0.875]], np.float32)
 APART = np.array([[0.75, 0.9, 0.25]], np.float32)

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from mixkd.corpus.corpus import open_corpus
 from mixkd.errors import MkdError
 from mixkd.runs import RunRecord, data_fingerprint, read_run, versions
-from mixkd.texts import open_corpus
 from mixkd.version import __version__
 
 

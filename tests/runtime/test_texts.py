@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from mixkd.corpus.corpus import BUILT_IN, Columns, Example, built_in_file, open_corpus
 from mixkd.errors import DataError
-from mixkd.texts import BUILT_IN, Columns, Example, built_in_file, open_corpus
 
 
 def write(folder: Path, name: str, content: str | bytes) -> Path:

@@ -5,8 +5,8 @@ import pytest
 
 from mixkd.runtime import weights
 from mixkd.runtime.bundle import FP32_FILE, INT8_FILE
-from mixkd.runtime.graph import read_graph
 from mixkd.runtime.session import make_session
+from mixkd.runtime.trust import read_graph
 
 pytestmark = pytest.mark.parametrize("name", [FP32_FILE, INT8_FILE])
 

@@ -17,15 +17,15 @@ import torch
 from numpy.typing import NDArray
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
+from mixkd.compress.checkpoints import find_model, first_line, quiet_transformers
 from mixkd.compress.config import AugmentConfig
 from mixkd.compress.data import choose_rows
-from mixkd.compress.models import find_model, first_line, quiet_transformers
 from mixkd.compress.processes import process_state
+from mixkd.corpus.corpus import Corpus, Example, Label
+from mixkd.corpus.files import Row, check_writable, write_rows
 from mixkd.errors import ConfigError, DataError, ModelError, OutputError
-from mixkd.formats import Row, check_writable, write_rows
 from mixkd.outputs import clear_write_errors
 from mixkd.progress import progress
-from mixkd.texts import Corpus, Example, Label
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
-from mixkd.compress.labels import LabelSpace, are_scores, names_of
-from mixkd.texts import Corpus, Example
+from mixkd.corpus.corpus import Corpus, Example
+from mixkd.labels import LabelSpace, are_scores, names_of
 
 TRUNCATION_SAMPLE = 10_000
 """Texts whose tokens are counted to tell the share that is truncated."""

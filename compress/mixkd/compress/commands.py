@@ -20,7 +20,7 @@ from mixkd.compress.config import (
 from mixkd.errors import MissingExtraError
 
 if TYPE_CHECKING:
-    from mixkd.compress.stage import StageResult
+    from mixkd.compress.run import StageResult
 
 
 def register(app: typer.Typer) -> None:
@@ -34,7 +34,7 @@ def register(app: typer.Typer) -> None:
 def _finetune(inputs: FinetuneInputs, config: FinetuneConfig) -> None:
     """Fine-tune an encoder on labelled texts: a teacher."""
     _need_torch()
-    from mixkd.compress.teacher import finetune
+    from mixkd.compress.finetune import finetune
 
     _train("teacher", partial(finetune, inputs.model, config=config), inputs)
 
@@ -81,13 +81,13 @@ def _check(
     """Count what would spoil a training: duplicates, leaks, empty texts, missing classes, truncation."""
     _need_torch()
     from mixkd.compress.check import check_data
-    from mixkd.compress.labels import are_scores, label_space_of
-    from mixkd.compress.models import find_model, load_classifier, load_tokenizer
+    from mixkd.compress.checkpoints import find_model, load_classifier, load_tokenizer
+    from mixkd.labels import are_scores, label_space_of
 
     labels = tokenizer = None
     if teacher is not None:
         folder = find_model(teacher)
-        labels = label_space_of(load_classifier(folder).config, model=teacher)
+        labels = label_space_of(load_classifier(folder).config.to_dict(), model=teacher)
         tokenizer = load_tokenizer(folder)
     found = check_data(inputs.open(), labels=labels, tokenizer=tokenizer, max_length=max_length)
     for name, split in found.splits.items():

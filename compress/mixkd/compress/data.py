@@ -15,8 +15,8 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from mixkd.compress.config import Selection
-from mixkd.compress.labels import LabelSpace
-from mixkd.texts import Corpus, Example
+from mixkd.corpus.corpus import Corpus, Example
+from mixkd.labels import LabelSpace
 
 HELD_OUT_SHARE = 0.1
 """The share of the training texts that validates where the data has no validation split."""
@@ -197,7 +197,7 @@ class Collator:
             batch["attention_mask"][i, :size] = 1
             for name in fill.keys() & batch.keys():
                 batch[name][i, :size] = torch.as_tensor(row[name])
-        batch["labels"] = torch.stack([self.labels.target(row["labels"]) for row in rows])
+        batch["labels"] = torch.from_numpy(np.stack([self.labels.target(row["labels"]) for row in rows]))
         if self.teacher_logits is not None and "row" in rows[0]:
             batch["teacher_logits"] = torch.from_numpy(self.teacher_logits[[row["row"] for row in rows]])
         return batch

@@ -7,14 +7,14 @@ from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from mixkd.compress.checkpoints import find_model, load_classifier, load_tokenizer, load_with_new_head
 from mixkd.compress.config import DistillConfig
-from mixkd.compress.labels import label_space_of
 from mixkd.compress.losses import Weights
-from mixkd.compress.models import find_model, load_classifier, load_tokenizer, load_with_new_head
-from mixkd.compress.stage import Job, StageResult, run_job
+from mixkd.compress.run import Job, StageResult, run_job
 from mixkd.compress.student import cut_layers, layer_count
+from mixkd.corpus.corpus import Corpus
 from mixkd.errors import ConfigError
-from mixkd.texts import Corpus
+from mixkd.labels import label_space_of
 
 
 def distill(
@@ -60,7 +60,7 @@ def distill(
             teacher=model if weights.distilled else None,
             teacher_tokenizer=None if shared else tokenizer,
             corpus=corpus,
-            labels=label_space_of(model.config, model=teacher),
+            labels=label_space_of(model.config.to_dict(), model=teacher),
             config=config,
             weights=weights,
             mixing=config,
@@ -78,7 +78,7 @@ def _student(
         layers = config.student_layers or max(1, layer_count(teacher) // 2)
         return cut_layers(teacher, layers, keep=config.keep), tokenizer
     folder = find_model(config.student)
-    labels = label_space_of(teacher.config, model="the teacher")
+    labels = label_space_of(teacher.config.to_dict(), model="the teacher")
     return load_with_new_head(folder, labels), load_tokenizer(folder)
 
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from mixkd.compress.config import Distance
 from mixkd.errors import ConfigError, MkdError
-from mixkd.runtime.bundle import Task
+from mixkd.task import Task
 
 
 class ShapeError(MkdError):

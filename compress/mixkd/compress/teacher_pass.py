@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from torch import nn
 from transformers import PreTrainedModel
 
+from mixkd.compress.checkpoints import accepted
 from mixkd.compress.data import Collator, token_counts
-from mixkd.compress.models import accepted
 from mixkd.compress.processes import process_state
 from mixkd.progress import progress
 

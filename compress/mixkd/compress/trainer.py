@@ -25,9 +25,9 @@ from transformers.trainer_utils import EvalLoopOutput
 
 from mixkd import metrics
 from mixkd.compress.batches import LengthGroupedSampler
+from mixkd.compress.checkpoints import accepted
 from mixkd.compress.config import DistillConfig, Precision, TrainingConfig
 from mixkd.compress.data import Collator, token_counts
-from mixkd.compress.labels import LabelSpace
 from mixkd.compress.losses import (
     Weights,
     hidden_loss,
@@ -37,10 +37,10 @@ from mixkd.compress.losses import (
     weighted_sum,
 )
 from mixkd.compress.mixup import Mix, draw_mix, mix_embeddings, mix_masks, mix_segments
-from mixkd.compress.models import accepted
 from mixkd.compress.processes import on_cpu
 from mixkd.compress.reporting import LineReporter
 from mixkd.errors import ConfigError
+from mixkd.labels import LabelSpace
 from mixkd.outputs import flush
 
 COMPLETE = "complete"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mixkd.export.config import ExportConfig, Recipe, TableFormat
 
 if TYPE_CHECKING:
-    from mixkd.export.export import ExportResult, export_student
+    from mixkd.export.stage import ExportResult, export_student
 
 __all__ = ["ExportConfig", "ExportResult", "Recipe", "TableFormat", "export_student"]
 
@@ -21,7 +21,7 @@ def __getattr__(name: str) -> object:
     from mixkd.errors import MissingExtraError
 
     try:
-        from mixkd.export import export
+        from mixkd.export import stage
     except ImportError as error:
         raise MissingExtraError(str(error.name), "export") from error
-    return getattr(export, name)
+    return getattr(stage, name)

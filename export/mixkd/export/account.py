@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 import onnx
 
-from mixkd.export.budget import Choice
-from mixkd.export.flips import Comparison
-from mixkd.export.processors import OtherProcessor
-from mixkd.export.rewrite import RewriteReport
-from mixkd.export.sizes import Sizes
+from mixkd.export.graph.rewrite import RewriteReport
+from mixkd.export.int8.budget import Choice
+from mixkd.export.judge.flips import Comparison
+from mixkd.export.judge.judge import Quality
+from mixkd.export.judge.processors import OtherProcessor
+from mixkd.export.judge.sizes import Sizes
 from mixkd.export.student import Student
-from mixkd.export.verify import Quality
 from mixkd.export.vocabulary import TrimReport
 
 

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from mixkd.export.account import Account
-from mixkd.export.flips import Comparison
-from mixkd.export.processors import OtherProcessor
-from mixkd.export.rewrite import RewriteReport
-from mixkd.export.verify import Quality
+from mixkd.export.graph.rewrite import RewriteReport
+from mixkd.export.judge.flips import Comparison
+from mixkd.export.judge.judge import Quality
+from mixkd.export.judge.processors import OtherProcessor
 from mixkd.export.vocabulary import TrimReport
 from mixkd.metrics import shown
 from mixkd.runtime.bundle import Manifest

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from mixkd.corpus.corpus import Corpus
 from mixkd.errors import ConfigError
 from mixkd.options import DataInputs, option
-from mixkd.texts import Corpus
 
 
 class Recipe(StrEnum):

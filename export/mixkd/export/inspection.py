@@ -5,8 +5,8 @@ from pathlib import Path
 
 import onnx
 
-from mixkd.export.graph import all_nodes
-from mixkd.export.sizes import measure_sizes
+from mixkd.export.graph.graph import all_nodes
+from mixkd.export.judge.sizes import measure_sizes
 from mixkd.runtime.bundle import open_bundle
 
 

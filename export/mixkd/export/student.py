@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mixkd.errors import ConfigError, ModelError
 from mixkd.export.convert import load_classifier
 from mixkd.runs import read_run
-from mixkd.runtime.bundle import Task
+from mixkd.task import Task
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast

@@ -19,7 +19,7 @@ import torch
 from tokenizers import Tokenizer
 
 from mixkd.errors import ConfigError
-from mixkd.export.verify import Judge, Logits
+from mixkd.export.judge.judge import Judge, Logits
 from mixkd.runtime.encoding import Text
 
 if TYPE_CHECKING:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mixkd.errors import BundleError, ConfigError, InputError, MkdError
-    from mixkd.runtime.bundle import Manifest, Precision, Task, open_bundle
+    from mixkd.runtime.bundle import Manifest, Precision, open_bundle
     from mixkd.runtime.classifier import Classifier
     from mixkd.runtime.prediction import Prediction
     from mixkd.runtime.presets import Preset
+    from mixkd.task import Task
 
 __all__ = [
     "BundleError",

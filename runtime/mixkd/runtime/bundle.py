@@ -26,6 +26,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from mixkd.errors import BundleError
+from mixkd.task import Task
 
 if TYPE_CHECKING:
     import hashlib
@@ -42,14 +43,6 @@ MAX_FILE_BYTES = 2**31
 
 MAX_MANIFEST_BYTES = 2**24
 _HASHED_AT_ONCE = 2**16
-
-
-class Task(StrEnum):
-    """What the outputs mean."""
-
-    SINGLE_LABEL = "single_label"
-    MULTI_LABEL = "multi_label"
-    REGRESSION = "regression"
 
 
 class Precision(StrEnum):

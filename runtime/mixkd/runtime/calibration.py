@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mixkd.corpus.corpus import Corpus, Example
 from mixkd.errors import ConfigError, DataError
-from mixkd.runtime.bundle import Task, open_bundle, write_manifest
+from mixkd.runtime.bundle import open_bundle, write_manifest
 from mixkd.runtime.classifier import Classifier
-from mixkd.texts import Corpus, Example
+from mixkd.task import Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -76,8 +76,8 @@ def calibrate(
     as_json: Annotated[bool, typer.Option("--json", help="All of it as one JSON object.")] = False,
 ) -> None:
     """Choose the score below which the bundle abstains, and write it into its manifest."""
+    from mixkd.corpus.corpus import BUILT_IN, built_in_file, open_corpus
     from mixkd.runtime.calibration import calibrate as choose
-    from mixkd.texts import BUILT_IN, built_in_file, open_corpus
 
     if oos in BUILT_IN:
         oos, oos_test = (str(built_in_file(oos, f"oos_{split}.tsv")) for split in ("validation", "test"))

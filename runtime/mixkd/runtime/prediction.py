@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from mixkd.runtime.bundle import Task
+from mixkd.task import Task
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -9,8 +9,8 @@ from weakref import WeakSet
 
 from mixkd.errors import BundleError
 from mixkd.runtime.bundle import Bundle
-from mixkd.runtime.graph import check_graph
 from mixkd.runtime.threads import available_threads
+from mixkd.runtime.trust import check_graph
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession

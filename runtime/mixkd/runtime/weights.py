@@ -3,7 +3,7 @@
 import mmap
 from pathlib import Path
 
-from mixkd.runtime.graph import Buffer, fields
+from mixkd.runtime.trust import Buffer, fields
 
 _MODEL_GRAPH, _GRAPH_INITIALIZER = 7, 5
 _RAW_DATA, _EXTERNAL_DATA, _DATA_LOCATION = 9, 13, 14

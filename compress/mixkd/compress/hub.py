@@ -1,0 +1,75 @@
+"""The hub: whether it answers, and the splits of its datasets (through the `compress` extra)."""
+
+import os
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from mixkd.corpus.corpus import Split
+from mixkd.corpus.files import Row
+from mixkd.errors import DataError
+
+_PATIENCE_S = 3.0
+
+
+def hub_reachable() -> bool:
+    """Return within seconds whether the hub's host answers: its client alone would retry for a minute."""
+    if any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")):
+        return True  # only the proxy knows
+    address = urlsplit(os.environ.get("HF_ENDPOINT", "https://huggingface.co"))
+    port = address.port or (80 if address.scheme == "http" else 443)
+    try:
+        with socket.create_connection((address.hostname or "", port), timeout=_PATIENCE_S):
+            return True
+    except OSError:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class HubSplit:
+    """One split of a hub dataset, memory-mapped by the datasets package."""
+
+    name: str
+    table: Any
+    class_names: dict[str, list[str]]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def fingerprint(self) -> str:
+        """Return the datasets package's own content fingerprint."""
+        return str(self.table._fingerprint)
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the rows, class numbers turned into their names; -1 is an absent label."""
+        for row in self.table:
+            named = {
+                column: None if row[column] in {None, -1} else names[row[column]]
+                for column, names in self.class_names.items()
+            }
+            yield {**row, **named}
+
+
+def hub_splits(name: str) -> dict[str, Split]:
+    """Load a hub dataset by `org/name[:config]`.
+
+    Raises:
+        DataError: If the hub doesn't know it or can't be reached.
+    """
+    import datasets
+
+    repository, _, config = name.partition(":")
+    if not datasets.config.HF_HUB_OFFLINE and not hub_reachable():
+        datasets.config.HF_HUB_OFFLINE = True  # the package's own cache may still hold it
+    try:
+        loaded = datasets.load_dataset(repository, config or None)
+    except Exception as error:  # the package raises a dozen kinds, none of them its own root
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise DataError(f"hub dataset {name} can't be loaded: {reason}") from error
+    splits: dict[str, Split] = {}
+    for split, table in loaded.items():
+        names = {c: f.names for c, f in table.features.items() if isinstance(f, datasets.ClassLabel)}
+        splits[str(split)] = HubSplit(f"{name}, split {split}", table, names)
+    return splits

@@ -1,0 +1,1 @@
+"""Quantization: recipes, tables, ranges, and the accuracy budget that chooses among them."""

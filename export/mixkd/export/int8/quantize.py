@@ -1,0 +1,169 @@
+"""int8: matrix products with a constant right side, and embedding tables.
+
+::
+
+    x ─ MatMul(W) ─ y     becomes     x ─ DynamicQuantizeLinear ─ MatMulInteger(W8) ─ Cast ─ Mul(scales) ─ y
+
+Weights are symmetric, with one scale per output channel (`fast`: one per matrix, which saves onnxruntime
+two or three microseconds per product); activations get one scale per call, found on the fly and shared by
+all products that read the same tensor. Products of two activations and the classifier's last layer stay in
+fp32: they cost next to nothing and lose the most. onnxruntime fuses the nodes above into one or two when it
+opens the file.
+
+The recipe `static` knows the activations' ranges beforehand and says so in the form that every engine reads::
+
+    x ─ QuantizeLinear ─ DequantizeLinear ─ MatMul(DequantizeLinear(W8)) ─ y
+
+There the linear layers after the pooling stay in fp32: onnxruntime wouldn't see int8 products in their nodes.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import onnx
+
+from mixkd.export.config import Recipe, TableFormat
+from mixkd.export.graph.graph import Graph, attribute, copy_of
+from mixkd.export.int8.tables import is_matrix, quantize_tables, round_columns, round_matrix
+
+_LEVELS = {Recipe.PORTABLE: 64, Recipe.FAST: 127, Recipe.STATIC: 64}
+# AVX2 without VNNI adds two products in 16 bits: 255 * 64 * 2 fits, 255 * 127 * 2 does not.
+
+
+Ranges: TypeAlias = Mapping[str, tuple[float, float]]
+"""Per tensor, the least and the largest number that was seen in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quantized:
+    """An int8 graph and what became of its nodes.
+
+    Attributes:
+        model: The graph.
+        products: Names of the MatMul nodes that are int8 now.
+        tables: Names of the embedding tables that are integers now.
+    """
+
+    model: onnx.ModelProto
+    products: tuple[str, ...]
+    tables: tuple[str, ...]
+
+
+def quantize(
+    model: onnx.ModelProto,
+    recipe: Recipe,
+    *,
+    tables: TableFormat,
+    keep: Collection[str] = (),
+    ranges: Ranges | None = None,
+) -> Quantized:
+    """Return an int8 twin of a graph.
+
+    Args:
+        model: A rewritten fp32 graph; left as it is.
+        recipe: How the matrix products are quantized.
+        tables: The format of the embedding tables.
+        keep: Names of products and tables that stay in fp32.
+        ranges: The least and the largest number that each product reads, for the recipe `static`.
+    """
+    graph = Graph(copy_of(model))
+    if recipe is not Recipe.STATIC:
+        _split_linear_layers(graph)
+    products = [node for node in product_nodes(graph) if node.name not in keep]
+    scales: dict[str, tuple[str, str, str]] = {}
+    decoded: dict[str, str] = {}
+    for node in products:
+        if recipe is Recipe.STATIC:
+            assert ranges is not None, "static needs the ranges of the activations"
+            _fix_product(graph, node, _LEVELS[recipe], ranges, decoded)
+        else:
+            _quantize_product(graph, node, recipe, scales)
+    found = quantize_tables(graph, tables, keep)
+    graph.tidy()
+    return Quantized(graph.model, tuple(node.name for node in products), tuple(found))
+
+
+def _split_linear_layers(graph: Graph) -> None:
+    # After the pooling the tracer writes Gemm: a product and its bias in one. The last one stays as it is.
+    for node in list(graph.nodes):
+        weights = graph.constant(node.input[1]) if node.op_type == "Gemm" else None
+        if weights is None or node.output[0] in graph.outputs or len(node.input) < 3:
+            continue
+        right = weights.T if attribute(node, "transB", 0) else weights
+        if (
+            attribute(node, "alpha", 1.0) != 1
+            or attribute(node, "beta", 1.0) != 1
+            or attribute(node, "transA", 0)
+        ):
+            continue
+        matrix = graph.add_constant(right, f"{node.input[1]}/right")
+        bias, result = node.input[2], node.output[0]
+        node.op_type = "MatMul"
+        node.input[:] = [node.input[0], matrix]
+        node.output[0] = graph.fresh_name(f"{node.name}/product")
+        del node.attribute[:]
+        graph.nodes.append(
+            onnx.helper.make_node("Add", [node.output[0], bias], [result], name=f"{node.name}/bias")
+        )
+    graph.tidy()
+
+
+def product_nodes(graph: Graph) -> list[onnx.NodeProto]:
+    """Return the matrix products with a constant right side, in order."""
+    return [n for n in graph.nodes if n.op_type == "MatMul" and is_matrix(graph.constant(n.input[1]))]
+
+
+def _quantize_product(
+    graph: Graph, node: onnx.NodeProto, recipe: Recipe, scales: dict[str, tuple[str, str, str]]
+) -> None:
+    source, weights = node.input[0], graph.constant(node.input[1])
+    assert weights is not None, "product_nodes returns constant right sides only"
+    if source not in scales:
+        scales[source] = _quantize_activation(graph, source)
+    quantized, scale, zero = scales[source]
+    rounded = round_matrix if recipe is Recipe.FAST else round_columns
+    integers, own_scale = rounded(weights, _LEVELS[recipe])
+    name = node.name
+    weight = graph.add_constant(integers, f"{name}/weight_int8")
+    weight_scale = graph.add_constant(own_scale, f"{name}/weight_scale")
+    # The order of the inputs below is the one that onnxruntime's fusion looks for.
+    total = graph.add_node("MatMulInteger", [quantized, weight, zero], f"{name}/int32")
+    real = graph.add_node("Cast", [total], f"{name}/float", to=onnx.TensorProto.FLOAT)
+    both = graph.add_node("Mul", [scale, weight_scale], f"{name}/scale")
+    node.op_type = "Mul"
+    node.input[:] = [real, both]
+
+
+def _quantize_activation(graph: Graph, source: str) -> tuple[str, str, str]:
+    values, scale, zero = (graph.fresh_name(f"{source}/{part}") for part in ("uint8", "scale", "zero"))
+    graph.nodes.append(
+        onnx.helper.make_node("DynamicQuantizeLinear", [source], [values, scale, zero], name=values)
+    )
+    return values, scale, zero
+
+
+def _fix_product(
+    graph: Graph, node: onnx.NodeProto, levels: int, ranges: Ranges, decoded: dict[str, str]
+) -> None:
+    source, weights = node.input[0], graph.constant(node.input[1])
+    assert weights is not None, "product_nodes returns constant right sides only"
+    if source not in decoded:
+        decoded[source] = _fix_activation(graph, source, *ranges[source])
+    integers, column_scale = round_columns(weights, levels)
+    weight = graph.add_constant(integers, f"{node.name}/weight_int8")
+    scale = graph.add_constant(column_scale, f"{node.name}/weight_scale")
+    zero = graph.add_constant(np.zeros(len(column_scale), np.int8), f"{node.name}/weight_zero")
+    right = graph.add_node("DequantizeLinear", [weight, scale, zero], f"{node.name}/weight", axis=1)
+    node.input[:] = [decoded[source], right]
+
+
+def _fix_activation(graph: Graph, source: str, least: float, largest: float) -> str:
+    # 0 must be one of the 256 numbers: the range is widened to hold it.
+    least, largest = min(least, 0.0), max(largest, 0.0)
+    step = (largest - least) / 255 or 1.0
+    scale = graph.add_constant(np.array(step, np.float32), f"{source}/scale")
+    zero = graph.add_constant(np.array(round(-least / step), np.uint8), f"{source}/zero")
+    values = graph.add_node("QuantizeLinear", [source, scale, zero], f"{source}/uint8")
+    return graph.add_node("DequantizeLinear", [values, scale, zero], f"{source}/decoded")

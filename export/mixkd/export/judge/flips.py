@@ -1,0 +1,119 @@
+"""What int8 changed: the texts that got another label, and whether that is more than chance."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from math import comb
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixkd.export.judge.judge import Examples, Logits
+from mixkd.runtime.encoding import Text
+from mixkd.task import Task
+
+MOST_LISTED = 50
+_BINS = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Flip:
+    """One text whose label changed.
+
+    Attributes:
+        text: The text or pair.
+        label: Its true label, None where it has none.
+        fp32: The label of the fp32 graph.
+        int8: The label of the int8 graph.
+    """
+
+    text: Text
+    label: str | None
+    fp32: str
+    int8: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """The fp32 and the int8 graph on the same texts, one label each; rates are fractions of one.
+
+    Attributes:
+        flipped: Texts whose label changed.
+        flips: The first of them, `MOST_LISTED` at most.
+        repaired: Flipped texts that only int8 answers right.
+        broken: Flipped texts that only fp32 answers right.
+        mcnemar_p: Exact two-sided probability of a split this uneven, were both equally good.
+        fp32_ece: Expected calibration error of the fp32 graph, 15 equal bins.
+        int8_ece: The same of the int8 graph.
+        recall: Per label with texts: fp32's and int8's recall.
+    """
+
+    flipped: int
+    flips: tuple[Flip, ...]
+    repaired: int
+    broken: int
+    mcnemar_p: float
+    fp32_ece: float
+    int8_ece: float
+    recall: dict[str, tuple[float, float]]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the comparison as JSON values."""
+        return asdict(self)
+
+
+def compare(examples: Examples, labels: Sequence[str], fp32: Logits, int8: Logits) -> Comparison | None:
+    """Compare the two graphs' answers; None for tasks without exactly one label per text."""
+    if examples.task is not Task.SINGLE_LABEL:
+        return None
+    before, after = fp32.argmax(axis=1), int8.argmax(axis=1)
+    known: NDArray[np.bool_] = np.isfinite(examples.target.sum(axis=1))
+    truth = np.where(known, np.nan_to_num(examples.target).argmax(axis=1), -1)
+    right_before: NDArray[np.bool_] = np.equal(before, truth)
+    right_after: NDArray[np.bool_] = np.equal(after, truth)
+    repaired, broken = int((right_after & ~right_before).sum()), int((right_before & ~right_after).sum())
+    flipped = np.flatnonzero(before != after)
+    return Comparison(
+        flipped=len(flipped),
+        flips=tuple(
+            Flip(
+                examples.texts[i],
+                labels[truth[i]] if known[i] else None,
+                labels[before[i]],
+                labels[after[i]],
+            )
+            for i in flipped[:MOST_LISTED]
+        ),
+        repaired=repaired,
+        broken=broken,
+        mcnemar_p=mcnemar(repaired, broken),
+        fp32_ece=calibration_error(fp32[known], right_before[known]),
+        int8_ece=calibration_error(int8[known], right_after[known]),
+        recall={
+            name: (float(right_before[truth == i].mean()), float(right_after[truth == i].mean()))
+            for i, name in enumerate(labels)
+            if i in truth
+        },
+    )
+
+
+def mcnemar(repaired: int, broken: int) -> float:
+    """Return the exact two-sided p of a split into repaired and broken, were both as likely."""
+    total = repaired + broken
+    tail: float = sum(comb(total, k) for k in range(min(repaired, broken) + 1)) / 2**total
+    return min(1.0, 2 * tail)
+
+
+def calibration_error(logits: Logits, right: NDArray[np.bool_]) -> float:
+    """Return the expected calibration error: |confidence - accuracy|, averaged over bins of confidence.
+
+    Args:
+        logits: (N, C).
+        right: (N,) whether the likeliest label was right.
+    """
+    wide = logits.astype(np.float64)
+    odds = np.exp(wide - wide.max(axis=1, keepdims=True))
+    confidence = odds.max(axis=1) / odds.sum(axis=1)
+    bins = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
+    gaps = np.abs(np.bincount(bins, confidence - right, minlength=_BINS))
+    return float(gaps.sum()) / max(len(right), 1)

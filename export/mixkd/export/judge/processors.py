@@ -1,0 +1,97 @@
+"""The answers on other processors, whose int8 sums may saturate: their kernels are really run."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixkd.bench.drive.processes import WorkerProcess
+from mixkd.bench.targets.base import LocalTarget, Target
+from mixkd.bench.targets.emulate import EmulatedTarget
+from mixkd.bench.variants import OnnxVariant
+from mixkd.errors import ConfigError
+from mixkd.export.judge.judge import same_answers
+from mixkd.runtime.encoding import Text
+from mixkd.task import Task
+
+GOLDEN_TEXTS = 200
+SAME_LABELS = 0.995
+"""Share of labels that a portable graph has in common on all processors, at least."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherProcessor:
+    """How another processor answers the golden texts.
+
+    Attributes:
+        name: Its name, as `--target-isa` takes it.
+        texts: How many were answered.
+        agreement: Share of texts that get the answer they get on this machine's processor.
+        largest_difference: Of two logits of one text.
+    """
+
+    name: str
+    texts: int
+    agreement: float
+    largest_difference: float
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the comparison as JSON values."""
+        return asdict(self)
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what a user should know: nothing where the answers are the same."""
+        if self.agreement >= SAME_LABELS:
+            return ()
+        return (f"on {self.name} {1 - self.agreement:.1%} of the labels are others: use the recipe portable",)
+
+
+def check_processors(names: Sequence[str]) -> None:
+    """Refuse processors that can't be emulated here, before any work.
+
+    Raises:
+        ConfigError: If there is no such processor, or something to emulate it isn't installed.
+    """
+    for name in names:
+        missing = EmulatedTarget.named(name).missing()
+        if missing:
+            raise ConfigError(f"target_isa {name} needs {missing}")
+
+
+def compare_processors(
+    names: Sequence[str], variant: OnnxVariant, texts: Sequence[Text], task: Task
+) -> tuple[OtherProcessor, ...]:
+    """Answer texts on this processor and on others, each in a process of its own.
+
+    Args:
+        names: The others, of `mixkd.bench.targets.emulate.PROCESSORS`.
+        variant: The graph.
+        texts: The golden texts.
+        task: What the outputs mean.
+
+    Raises:
+        MeasureError: If an emulated process fails.
+    """
+    if not names:
+        return ()
+    here = _answers(LocalTarget(), variant, texts)
+    found = []
+    for name in names:
+        there = _answers(EmulatedTarget.named(name), variant, texts)
+        found.append(
+            OtherProcessor(
+                name=name,
+                texts=len(texts),
+                agreement=float(same_answers(there, here, task).mean()),
+                largest_difference=float(np.abs(there - here).max()),
+            )
+        )
+    return tuple(found)
+
+
+def _answers(target: Target, variant: OnnxVariant, texts: Sequence[Text]) -> NDArray[np.float32]:
+    with target, WorkerProcess(variant, target, threads=1) as worker:
+        worker.load(texts[0])
+        return worker.logits(texts)

@@ -1,0 +1,248 @@
+"""`mkd search`: the best student that keeps a latency and a size, training only those that can."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mixkd.bench.progress import Progress, no_progress
+from mixkd.bench.report.schema import Report
+from mixkd.bench.report.writing import write_report
+from mixkd.bench.targets.base import Evidence, LocalTarget, Target
+from mixkd.compress.checkpoints import find_model, load_classifier
+from mixkd.compress.config import DistillConfig
+from mixkd.compress.distill import distill
+from mixkd.compress.student import layer_count
+from mixkd.corpus.corpus import Corpus
+from mixkd.errors import ConfigError, MkdError, OutputError
+from mixkd.export import export_student
+from mixkd.outputs import check_output, clear_write_errors
+from mixkd.pipeline.search_grid import Candidate, SearchConfig, make_grid
+from mixkd.pipeline.search_measuring import Measuring, Probe, why_absent
+from mixkd.pipeline.search_outcomes import Outcome, State, best_fitting, drop_out, mark_pareto
+from mixkd.runs import read_run
+from mixkd.runtime.bundle import Bundle, open_bundle
+
+RESULT_FILE = "search.json"
+_ASKED_FILE = "asked.json"
+_PROBES_FILE = "untrained.json"
+_SCRATCH = ".untrained-"
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchResult:
+    """What a search found.
+
+    Attributes:
+        outcomes: One per candidate, in the order of the grid.
+        best: The bundle with the best score of those that keep the limits; None where none does.
+        metric: What the score is.
+        chosen_on: The split of the score.
+    """
+
+    outcomes: tuple[Outcome, ...]
+    best: Path | None
+    metric: str
+    chosen_on: str
+
+
+def search(
+    teacher: str,
+    corpus: Corpus,
+    output: Path,
+    *,
+    grid: SearchConfig,
+    distillation: DistillConfig,
+    target: Target | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    announce: Callable[[str], None] = lambda _: None,
+    progress: Progress = no_progress,
+) -> SearchResult:
+    """Train and export the students of a grid and choose the best one that keeps the limits.
+
+    Every candidate is first exported untrained: its latency and its size are those of the trained one. What
+    breaks a limit there is never trained. The rest is distilled, exported, and measured together on the
+    validation split, which chooses; test scores are only told.
+
+    Args:
+        teacher: The teacher's folder, or a hub name.
+        corpus: With a training split.
+        output: Gets students, bundles, report and `search.json`.
+        grid: The limits and the candidates.
+        distillation: How each student is trained; its own choice of student is not used.
+        target: Where latency is measured; None is this machine.
+        overwrite: Replace what `output` holds.
+        resume: Go on with an interrupted search and keep what is finished; limits and grid may change.
+        announce: Told what begins, and what is skipped and why.
+        progress: Told how far a measurement is.
+
+    Raises:
+        ConfigError: If the grid is impossible, or the target has no clock of its own.
+        OutputError: If `output` holds something else, or an interrupted search and `resume` isn't given.
+    """
+    place = target or LocalTarget()
+    if place.evidence is not Evidence.DEVICE:
+        raise ConfigError(f"{place.name} has no latency of its own: search on local or ssh://")
+    layers = layer_count(load_classifier(find_model(teacher)))
+    candidates = make_grid(grid, teacher_layers=layers)
+    asked = {"teacher": teacher, "data": str(corpus.splits), "config": distillation.as_dict()}
+    _open_output(output, asked, overwrite=overwrite, resume=resume)
+    run = _Search(teacher, corpus, output, grid, distillation, place, announce, progress)
+    with clear_write_errors(output):
+        return run.run(candidates)
+
+
+def _open_output(output: Path, asked: dict[str, Any], *, overwrite: bool, resume: bool) -> None:
+    """Make the output folder, empty or with what an interrupted search of the same training left."""
+    file, text = output / _ASKED_FILE, json.dumps(asked, indent=2, default=str) + "\n"
+    if file.is_file() and resume:
+        if file.read_text(encoding="utf-8") != text:
+            raise ConfigError(f"{output} was begun with another teacher, data or training (see {file.name})")
+        for left in output.glob(f"{_SCRATCH}*"):
+            shutil.rmtree(left, ignore_errors=True)
+        return
+    if file.is_file() and not overwrite:
+        raise OutputError(f"{output} holds a search: --resume goes on with it, --overwrite starts anew")
+    check_output(output, overwrite=overwrite)
+    with clear_write_errors(output):
+        shutil.rmtree(output, ignore_errors=True)
+        output.mkdir(parents=True)
+        _write(file, text)
+
+
+class _Search:
+    """One search: where it stands is what stands in its folder."""
+
+    def __init__(
+        self,
+        teacher: str,
+        corpus: Corpus,
+        output: Path,
+        grid: SearchConfig,
+        distillation: DistillConfig,
+        target: Target,
+        announce: Callable[[str], None],
+        progress: Progress,
+    ) -> None:
+        self._teacher, self._corpus, self._output = teacher, corpus, output
+        self._grid, self._distillation, self._target = grid, distillation, target
+        self._announce = announce
+        self._measuring = Measuring(teacher, corpus, distillation, target, progress)
+        has_validation = "validation" in corpus.splits
+        self._chosen_on = "validation" if has_validation else corpus.evaluation_split()
+
+    def run(self, candidates: Sequence[Candidate]) -> SearchResult:
+        outcomes = {one.name: one for one in self._probe(candidates)}
+        able = [candidate for candidate in candidates if candidate.name not in outcomes]
+        bundles: dict[str, Bundle] = {}
+        for candidate in able:
+            try:
+                bundles[candidate.name] = self._make(candidate)
+            except OutputError:
+                raise
+            except MkdError as error:
+                self._announce(f"{candidate.name} failed: {error}")
+                outcomes[candidate.name] = Outcome(name=candidate.name, state=State.FAILED, reason=str(error))
+        metric = "score"
+        if bundles:
+            self._announce(f"measuring {len(bundles)} bundles on the {self._chosen_on} split")
+            report = self._measuring.bench(bundles, split=self._chosen_on)
+            self._keep_report(report)
+            metric = report.metric
+            outcomes |= {name: self._outcome(name, bundle, report) for name, bundle in bundles.items()}
+        found = mark_pareto(outcomes[candidate.name] for candidate in candidates)
+        best = best_fitting(found)
+        self._write_result(found, best, metric)
+        return SearchResult(
+            outcomes=found,
+            best=self._output / "bundles" / best.name if best else None,
+            metric=metric,
+            chosen_on=self._chosen_on,
+        )
+
+    def _probe(self, candidates: Sequence[Candidate]) -> list[Outcome]:
+        """Measure the candidates untrained, those of an interrupted search left out; return who drops out."""
+        file = self._output / _PROBES_FILE
+        stored = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
+        probes = {probe["name"]: Probe(**probe) for probe in stored}
+        new = [candidate for candidate in candidates if candidate.name not in probes]
+        if new:
+            self._announce(f"measuring {len(new)} untrained students")
+            with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=self._output) as scratch:
+                probes |= {probe.name: probe for probe in self._measuring.probe(new, Path(scratch))}
+            # What failed is tried again the next time.
+            kept = [asdict(probe) for probe in probes.values() if probe.failure is None]
+            _write(file, json.dumps(kept, indent=1) + "\n")
+        found = [drop_out(probes[candidate.name], self._grid) for candidate in candidates]
+        dropped = [outcome for outcome in found if outcome is not None]
+        for outcome in dropped:
+            self._announce(f"{outcome.name} is {outcome.state}, untrained: {outcome.reason}")
+        return dropped
+
+    def _make(self, candidate: Candidate) -> Bundle:
+        """Return the candidate's bundle; its student is trained and exported where it doesn't stand yet."""
+        student = self._output / "students" / candidate.shape.name
+        folder = self._output / "bundles" / candidate.name
+        shape = candidate.shape
+        if student.is_dir():
+            made_from = (read_run(student) or {}).get("config", {}).get("student")
+            if made_from != shape.model:
+                raise ConfigError(
+                    f"{student} was made from {made_from}, not {shape.model}: rename one of them"
+                )
+        else:
+            self._announce(f"training {shape.name}")
+            config = replace(self._distillation, student_layers=shape.layers, student=shape.model)
+            distill(self._teacher, self._corpus, student, config=config, resume=True, announce=self._announce)
+        if not folder.is_dir():
+            self._announce(f"exporting {candidate.name}")
+            export_student(
+                student, folder, config=candidate.export_config(max_length=None), corpus=self._corpus
+            )
+        return open_bundle(folder)
+
+    def _outcome(self, name: str, bundle: Bundle, report: Report) -> Outcome:
+        row = report.row(name)
+        if row is None or row.latency is None or row.memory is None:
+            return Outcome(name=name, state=State.FAILED, reason=why_absent(report, name))
+        quality = bundle.manifest.quality
+        headline = row.quality.headline
+        return Outcome(
+            name=name,
+            state=State.MEASURED,
+            reason=self._grid.too_much(latency_ms=row.latency.p50_ms.value, size_bytes=row.size_bytes),
+            p50_ms=row.latency.p50_ms.value,
+            size_bytes=row.size_bytes,
+            score=headline.value if headline else None,
+            test_score=quality.get("int8") if quality.get("split") != self._chosen_on else None,
+            peak_rss_bytes=row.memory.peak_rss_bytes,
+        )
+
+    def _keep_report(self, report: Report) -> None:
+        folder = self._output / "report"
+        folder.mkdir(exist_ok=True)
+        write_report(report, folder)
+
+    def _write_result(self, found: Sequence[Outcome], best: Outcome | None, metric: str) -> None:
+        body = {
+            "format": _FORMAT,
+            "limits": {"max_latency_ms": self._grid.max_latency_ms, "max_size_mb": self._grid.max_size_mb},
+            "target": self._target.name,
+            "metric": metric,
+            "chosen_on": self._chosen_on,
+            "best": best.name if best else None,
+            "candidates": [asdict(one) for one in found],
+        }
+        _write(self._output / RESULT_FILE, json.dumps(body, indent=2, ensure_ascii=False) + "\n")
+
+
+def _write(file: Path, text: str) -> None:
+    """Write a file whole, or leave the one that stood there."""
+    partial = file.with_name(f".{file.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(file)

@@ -1,0 +1,146 @@
+"""What a search measures: students before their training, and the bundles that were made."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mixkd.bench.config import BenchConfig
+from mixkd.bench.measure import measure
+from mixkd.bench.plan import Plan
+from mixkd.bench.progress import Progress
+from mixkd.bench.report.schema import Report
+from mixkd.bench.sampling import TokenCounter, draw_sample
+from mixkd.bench.targets.base import Target
+from mixkd.compress.checkpoints import find_model, load_classifier, load_tokenizer, load_with_new_head
+from mixkd.compress.config import DistillConfig
+from mixkd.compress.student import cut_layers
+from mixkd.corpus.corpus import Corpus, ThinnedSplit
+from mixkd.errors import MkdError
+from mixkd.export import export_student
+from mixkd.labels import label_space_of
+from mixkd.pipeline.bench_variants import bundle_variant
+from mixkd.pipeline.search_grid import Candidate, Shape
+from mixkd.runtime.bundle import Bundle
+
+_PROBE_ROWS = 200
+_PROBE_STRIDE = 100
+"""Exporting judges, too: of an untrained student that is worth every hundredth text."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """What a candidate costs before it knows anything: training changes neither its speed nor its size.
+
+    Attributes:
+        name: The candidate.
+        p50_ms: Median latency.
+        low_ms: The lower end of its interval.
+        size_bytes: The file of weights.
+        failure: Why it couldn't be made or measured; the others are None then.
+    """
+
+    name: str
+    p50_ms: float | None = None
+    low_ms: float | None = None
+    size_bytes: int | None = None
+    failure: str | None = None
+
+
+class Measuring:
+    """Exports and measures candidates of one teacher on one target."""
+
+    def __init__(
+        self, teacher: str, corpus: Corpus, distillation: DistillConfig, target: Target, progress: Progress
+    ) -> None:
+        self._teacher, self._corpus, self._distillation = teacher, corpus, distillation
+        self._target, self._progress = target, progress
+
+    def probe(self, candidates: Sequence[Candidate], scratch: Path) -> list[Probe]:
+        """Measure candidates untrained.
+
+        Args:
+            candidates: Which.
+            scratch: A folder for their files.
+        """
+        bundles: dict[str, Bundle] = {}
+        failures: dict[str, str] = {}
+        thin = {
+            name: split if name == "train" else ThinnedSplit(split, _PROBE_STRIDE)
+            for name, split in self._corpus.splits.items()
+        }
+        corpus = replace(self._corpus, splits=thin)
+        for number, candidate in enumerate(candidates):
+            self._progress(f"exporting {candidate.name}, untrained", number, len(candidates))
+            config = candidate.export_config(max_length=self._distillation.max_length)
+            try:
+                student = self._untrained(candidate.shape, scratch)
+                made = export_student(student, scratch / candidate.name, config=config, corpus=corpus)
+                bundles[candidate.name] = made.bundle
+            except MkdError as error:
+                failures[candidate.name] = str(error)
+        report = self.bench(bundles, rows=_PROBE_ROWS) if bundles else None
+        return [
+            Probe(name=one.name, failure=failures[one.name])
+            if report is None or one.name in failures
+            else _probe_of(one.name, report)
+            for one in candidates
+        ]
+
+    def bench(
+        self, bundles: Mapping[str, Bundle], *, split: str | None = None, rows: int | None = None
+    ) -> Report:
+        """Measure bundles together, in turns.
+
+        Args:
+            bundles: By name.
+            split: The texts; None takes what `mkd bench` takes.
+            rows: How many of them are judged; None judges all.
+        """
+        # Enough texts for a median; the curve, the teacher and p99 belong to `mkd bench`.
+        config = BenchConfig(
+            samples=256, curve_samples=0, split=split, quality_rows=rows, seed=self._distillation.seed
+        )
+        one = next(iter(bundles.values()))
+        manifest = one.manifest
+        plan = Plan(
+            title="mkd search",
+            variants=tuple(bundle_variant(bundle, name) for name, bundle in bundles.items()),
+            sample=draw_sample(self._corpus, config, TokenCounter(one.tokenizer_path, manifest.max_length)),
+            corpus=self._corpus,
+            task=manifest.task,
+            labels=manifest.labels,
+            config=config,
+            targets=(self._target,),
+        )
+        report = measure(plan, progress=self._progress)
+        self._progress("", 0, 1)  # a training that follows shows its own
+        return report
+
+    def _untrained(self, shape: Shape, scratch: Path) -> Path:
+        """Write a student of the shape as it is before its training, once."""
+        folder = scratch / f"student-{shape.name}"
+        if folder.is_dir():
+            return folder
+        home = find_model(self._teacher)
+        teacher = load_classifier(home)
+        if shape.layers is not None:
+            model = cut_layers(teacher, shape.layers, keep=self._distillation.keep)
+        else:
+            home = find_model(str(shape.model))
+            model = load_with_new_head(home, label_space_of(teacher.config.to_dict(), model=self._teacher))
+        model.save_pretrained(folder)
+        load_tokenizer(home).save_pretrained(folder)
+        return folder
+
+
+def why_absent(report: Report, name: str) -> str:
+    """Return why a bundle has no row."""
+    return next((absent.reason for absent in report.absent if absent.label == name), "it wasn't measured")
+
+
+def _probe_of(name: str, report: Report) -> Probe:
+    row = report.row(name)
+    if row is None or row.latency is None:
+        return Probe(name=name, failure=why_absent(report, name))
+    p50 = row.latency.p50_ms
+    return Probe(name=name, p50_ms=p50.value, low_ms=p50.low, size_bytes=row.size_bytes)

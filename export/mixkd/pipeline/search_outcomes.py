@@ -1,0 +1,123 @@
+"""What becomes of the candidates of a search: who drops out, who is beaten, who is best, as a table."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from mixkd.bench.render.text import NOTHING, align, megabytes, milliseconds, percent
+from mixkd.pipeline.search_grid import SearchConfig
+from mixkd.pipeline.search_measuring import Probe
+
+
+class State(StrEnum):
+    """How far a candidate came."""
+
+    SKIPPED = "skipped"
+    """Untrained it already breaks a limit: neither its speed nor its size would change."""
+
+    FAILED = "failed"
+    """It couldn't be made or measured."""
+
+    MEASURED = "measured"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of a candidate.
+
+    Attributes:
+        name: The candidate.
+        state: How far it came.
+        reason: Which limit it breaks, or what failed; None where nothing.
+        p50_ms: Median latency: of the untrained model where it was skipped, else of the bundle.
+        size_bytes: The file of weights, of the same.
+        score: The main metric on the split that chooses; None where it wasn't trained.
+        test_score: The same on the test split; None also where the test split is what chooses.
+        peak_rss_bytes: Peak memory of its process.
+        pareto: Whether no other candidate is at least as good in score, latency and size, and better in one.
+    """
+
+    name: str
+    state: State
+    reason: str | None = None
+    p50_ms: float | None = None
+    size_bytes: int | None = None
+    score: float | None = None
+    test_score: float | None = None
+    peak_rss_bytes: int | None = None
+    pareto: bool = False
+
+    @property
+    def fits(self) -> bool:
+        """Whether it was trained and keeps both limits."""
+        return self.state is State.MEASURED and self.reason is None
+
+
+def drop_out(probe: Probe, limits: SearchConfig) -> Outcome | None:
+    """Return the outcome of a candidate that isn't worth a training, None where it may keep the limits."""
+    if probe.failure is not None:
+        return Outcome(name=probe.name, state=State.FAILED, reason=probe.failure)
+    assert probe.size_bytes is not None
+    # The kind end of the interval: what noise alone would drop stays.
+    reason = limits.too_much(latency_ms=probe.low_ms, size_bytes=probe.size_bytes)
+    if reason is None:
+        return None
+    return Outcome(
+        name=probe.name,
+        state=State.SKIPPED,
+        reason=reason,
+        p50_ms=probe.p50_ms,
+        size_bytes=probe.size_bytes,
+    )
+
+
+def mark_pareto(outcomes: Iterable[Outcome]) -> tuple[Outcome, ...]:
+    """Return the outcomes, the measured ones that no other beats marked."""
+    found = tuple(outcomes)
+    return tuple(replace(one, pareto=_costs(one) is not None and not _beaten(one, found)) for one in found)
+
+
+def best_fitting(outcomes: Sequence[Outcome]) -> Outcome | None:
+    """Return the one with the best score of those that keep the limits; of equals the faster one."""
+    fitting = [one for one in outcomes if one.fits]
+    return min(fitting, key=lambda one: _costs(one) or (0.0,), default=None)
+
+
+def _beaten(one: Outcome, others: Sequence[Outcome]) -> bool:
+    own = _costs(one)
+    assert own is not None
+    rivals = [costs for other in others if (costs := _costs(other)) is not None and other is not one]
+    return any(costs != own and all(a <= b for a, b in zip(costs, own, strict=True)) for costs in rivals)
+
+
+def _costs(one: Outcome) -> tuple[float, ...] | None:
+    """Return what is to be small: lost score, latency, size."""
+    if one.score is None or one.p50_ms is None or one.size_bytes is None:
+        return None
+    return (-one.score, one.p50_ms, float(one.size_bytes))
+
+
+def render_outcomes(outcomes: Sequence[Outcome], *, metric: str, best: str | None) -> str:
+    """Return the outcomes as an aligned text table: measured ones first, the best scores on top."""
+    lines = [("", metric, "test", "p50 ms", "peak memory", "size", "")]
+    ranked = sorted(outcomes, key=lambda one: (one.score is None, -(one.score or 0), one.p50_ms or 0))
+    for one in ranked:
+        lines.append(
+            (
+                one.name,
+                NOTHING if one.score is None else percent(one.score),
+                NOTHING if one.test_score is None else percent(one.test_score),
+                milliseconds(one.p50_ms),
+                megabytes(one.peak_rss_bytes),
+                megabytes(one.size_bytes),
+                _remark(one, best),
+            )
+        )
+    return align(lines)
+
+
+def _remark(one: Outcome, best: str | None) -> str:
+    if one.state is not State.MEASURED:
+        return f"{one.state}: {one.reason}"
+    words = [word for word, holds in (("best", one.name == best), ("pareto", one.pareto)) if holds]
+    return ", ".join([*words, *([one.reason] if one.reason else [])])

@@ -1,0 +1,57 @@
+"""What workers gave, before anything is derived from it."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixkd.bench.drive.cold import ColdStart
+from mixkd.bench.drive.scenario_runs import Scenarios
+from mixkd.bench.report.schema import Absent, Place
+from mixkd.bench.variants import Variant
+from mixkd.bench.worker.timing import Block
+
+
+@dataclass(slots=True)
+class Raw:
+    """The answers of one worker, filled as the measurement goes on.
+
+    Attributes:
+        variant: What ran.
+        load: Times and memory around loading.
+        blocks: The timed blocks, in turn.
+        curve: The timed blocks of texts of one length, by length.
+        memory: The reading after the single texts.
+        logits: (N, C) on the judged rows, their columns in the variant's own order.
+        judged: Positions of those rows among the sample's texts; (N,).
+        scenarios: Other ways of calling, where they were asked for.
+        cold_start: Whole process starts, where they were asked for.
+        smallest_cap_bytes: The least memory cap it survived, on a capped target.
+    """
+
+    variant: Variant
+    load: dict[str, Any]
+    blocks: list[Block] = field(default_factory=list)
+    curve: dict[int, list[Block]] = field(default_factory=dict)
+    memory: dict[str, Any] = field(default_factory=dict)
+    logits: NDArray[np.float32] | None = None
+    judged: NDArray[np.int64] | None = None
+    scenarios: Scenarios | None = None
+    cold_start: ColdStart | None = None
+    smallest_cap_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one target gave.
+
+    Attributes:
+        place: The target as it was found; None where it couldn't be reached or nothing ran there.
+        raws: One per measured variant.
+        absent: The others.
+    """
+
+    place: Place | None
+    raws: tuple[Raw, ...]
+    absent: tuple[Absent, ...]

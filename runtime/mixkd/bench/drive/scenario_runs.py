@@ -1,0 +1,111 @@
+"""The scenarios of one worker, asked for from outside: offline, paced, server, growth."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import cycle, islice
+
+import numpy as np
+
+from mixkd.bench.config import BenchConfig
+from mixkd.bench.drive.processes import WorkerProcess
+from mixkd.bench.report.intervals import LEAST_SAMPLES, quantile
+from mixkd.runtime.encoding import Text
+
+_SERVER_STEPS = 6
+_NS_PER_MS = 1e6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenarios:
+    """How the variant does when it is called in other ways.
+
+    Attributes:
+        offline_texts_per_s: All texts handed over at once.
+        paced_gap_ms: The idle time before each paced text.
+        paced_p50_ms: Median with the gaps.
+        paced_p90_ms: None with fewer than 64 samples.
+        paced_cpu_ms_per_text: Processor time per paced text.
+        server_target_ms: The p99 that must hold.
+        server_rate_per_s: The highest tried rate of Poisson arrivals that holds it; None where none does.
+        server_p99_ms: The p99 at that rate, waiting included.
+        growth_calls: Varied calls behind the growth.
+        growth_bytes: Resident memory after them, less before.
+        paced_ns: The paced samples.
+        server_ns: The samples at that rate.
+    """
+
+    offline_texts_per_s: float
+    paced_gap_ms: float
+    paced_p50_ms: float
+    paced_p90_ms: float | None
+    paced_cpu_ms_per_text: float
+    server_target_ms: float
+    server_rate_per_s: float | None
+    server_p99_ms: float | None
+    growth_calls: int
+    growth_bytes: int | None
+    paced_ns: tuple[int, ...]
+    server_ns: tuple[int, ...]
+
+
+def run_scenarios(
+    worker: WorkerProcess,
+    texts: Sequence[Text],
+    config: BenchConfig,
+    *,
+    mean_ms: float,
+    progress: Callable[[str], None],
+) -> Scenarios:
+    """Put one worker through every scenario while the others wait.
+
+    Args:
+        worker: The loaded worker.
+        texts: The timed texts, in their order.
+        config: How many samples.
+        mean_ms: Its mean single-text latency: where the search for the rate begins.
+        progress: Told which scenario begins.
+    """
+    progress("offline")
+    offline_ns = worker.offline(texts)
+    progress("paced")
+    paced_texts = list(islice(cycle(texts), config.paced_samples))
+    paced = worker.paced(paced_texts, gap_s=config.paced_gap_ms / 1000)
+    paced_ms = np.array(paced.total_ns) / _NS_PER_MS
+    progress("server")
+    rate, server_ns = _highest_rate(worker, texts, config, mean_ms)
+    progress("growth")
+    growth = worker.growth(texts, calls=config.growth_calls, limit_s=config.growth_limit_s)
+    known = growth.before_bytes is not None and growth.after_bytes is not None
+    return Scenarios(
+        offline_texts_per_s=len(texts) / (offline_ns / 1e9),
+        paced_gap_ms=config.paced_gap_ms,
+        paced_p50_ms=float(np.median(paced_ms)),
+        paced_p90_ms=quantile(paced_ms, 0.9),
+        paced_cpu_ms_per_text=paced.cpu_ns / _NS_PER_MS / len(paced_ms),
+        server_target_ms=config.server_target_ms,
+        server_rate_per_s=rate,
+        server_p99_ms=quantile(np.array(server_ns) / _NS_PER_MS, 0.99) if rate else None,
+        growth_calls=growth.calls,
+        growth_bytes=(growth.after_bytes or 0) - (growth.before_bytes or 0) if known else None,
+        paced_ns=tuple(paced.total_ns),
+        server_ns=tuple(server_ns),
+    )
+
+
+def _highest_rate(
+    worker: WorkerProcess, texts: Sequence[Text], config: BenchConfig, mean_ms: float
+) -> tuple[float | None, list[int]]:
+    """Halve the gap between a rate that holds the p99 and one that doesn't."""
+    low, high = 0.0, 1000 / mean_ms
+    best: list[int] = []
+    for step in range(_SERVER_STEPS):
+        rate = (low + high) / 2
+        count = max(LEAST_SAMPLES[0.99], round(rate * config.server_seconds))
+        arriving = list(islice(cycle(texts), count))
+        latencies = worker.server(arriving, rate_per_s=rate, seed=config.seed + step)
+        p99_ms = quantile(np.array(latencies) / _NS_PER_MS, 0.99)
+        if p99_ms is not None and p99_ms <= config.server_target_ms:
+            low, best = rate, latencies
+        else:
+            high = rate
+    return low or None, best

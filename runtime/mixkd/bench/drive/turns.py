@@ -1,0 +1,258 @@
+"""One target: a worker per variant, turns in blocks, then the other scenarios, then quality.
+
+A variant that fails, at loading or later, becomes absent with the reason; the others go on.
+"""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from itertools import cycle
+from typing import TypeVar
+
+import numpy as np
+
+from mixkd.bench.drive.caps import smallest_cap
+from mixkd.bench.drive.cold import ColdStart, measure_cold_start
+from mixkd.bench.drive.noise import compare_readings
+from mixkd.bench.drive.processes import WorkerProcess
+from mixkd.bench.drive.raw import Found, Raw
+from mixkd.bench.drive.scenario_runs import run_scenarios
+from mixkd.bench.plan import Plan
+from mixkd.bench.progress import Progress
+from mixkd.bench.report.intervals import LEAST_SAMPLES
+from mixkd.bench.report.schema import Absent, Place
+from mixkd.bench.targets.base import Evidence, LocalTarget, Target
+from mixkd.bench.targets.emulate import EmulatedTarget
+from mixkd.bench.targets.profiles import ProfileTarget
+from mixkd.bench.worker.timing import Block
+from mixkd.errors import MeasureError
+from mixkd.runtime.encoding import Text
+
+_T = TypeVar("_T")
+
+LEAST_JUDGED = 64
+"""Rows below which an accuracy isn't worth its name, however slow a variant."""
+
+_LOGITS_PER_REQUEST = 250
+
+
+def measure_on(target: Target, plan: Plan, progress: Progress) -> Found:
+    """Measure the plan's variants on one target.
+
+    Returns:
+        What was found; a target that can't be reached gives no place and one absence that says why.
+    """
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(target)
+            turns = _Turns(target, plan, progress, stack)
+            return turns.run()
+        except MeasureError as error:
+            reason = str(error).removeprefix(f"{target.name}: ")
+            return Found(None, (), (Absent(label="", reason=reason, target=target.name),))
+
+
+class _Turns:
+    """The living workers of one target and what they have given so far."""
+
+    def __init__(self, target: Target, plan: Plan, progress: Progress, stack: ExitStack) -> None:
+        self._target, self._plan, self._progress, self._stack = target, plan, progress, stack
+        self._pairs: list[tuple[WorkerProcess, Raw]] = []
+        self._absent: list[Absent] = []
+
+    def run(self) -> Found:
+        """Run every phase and return what came out."""
+        timed = self._target.evidence is not Evidence.EMULATED
+        cold = self._cold_starts() if timed else {}
+        self._load()
+        environment = self._of_any(WorkerProcess.environment)
+        if environment is None:
+            return Found(None, (), tuple(self._absent))
+        if isinstance(self._target, EmulatedTarget):
+            # An emulated process still reads this machine's /proc.
+            environment = replace(environment, processor=f"{self._target.processor.cpu}, emulated", isa=())
+        noise = None
+        if timed:
+            pids = [worker.pid for worker, _ in self._pairs]
+            before = self._of_any(lambda worker: worker.counters(pids))
+            self._time_single_texts()
+            after = self._of_any(lambda worker: worker.counters(pids))
+            noise = compare_readings(before, after, governor=environment.governor)
+            self._time_lengths()
+            self._run_scenarios()
+        self._judge()
+        for _, raw in self._pairs:
+            raw.cold_start = cold.get(raw.variant.name)
+        place = Place(
+            name=self._target.name, evidence=self._target.evidence, environment=environment, noise=noise
+        )
+        return Found(place, tuple(raw for _, raw in self._pairs), tuple(self._absent))
+
+    def _cold_starts(self) -> dict[str, ColdStart]:
+        config = self._plan.config
+        if not config.cold_starts or not isinstance(self._target, LocalTarget):
+            return {}
+        found = {}
+        for number, variant in enumerate(self._plan.variants):
+            self._progress(f"starting {variant.name} cold", number, len(self._plan.variants))
+            try:
+                found[variant.name] = measure_cold_start(
+                    variant, self._first, threads=config.threads, repeats=config.cold_starts
+                )
+            except MeasureError:
+                continue  # loading it below fails too, and says why
+        return found
+
+    def _load(self) -> None:
+        """Load one worker after the other, so that loading isn't disturbed either."""
+        for number, variant in enumerate(self._plan.variants):
+            self._progress(f"loading {variant.name}", number, len(self._plan.variants))
+            try:
+                worker = WorkerProcess(variant, self._target, threads=self._plan.config.threads)
+                self._stack.enter_context(worker)
+                self._pairs.append((worker, Raw(variant, worker.load(self._first))))
+            except MeasureError as error:
+                self._give_up(variant.name, error)
+
+    def _time_single_texts(self) -> None:
+        sample, config = self._plan.sample, self._plan.config
+        blocks = sample.blocks(config.block)
+        self._warm([sample.texts[i] for i in sample.timed])
+        start = time.monotonic()
+        for number, texts in enumerate(cycle(blocks)):
+            if self._timed_enough(number, time.monotonic() - start):
+                break
+            self._progress("timing single texts", min(number, len(blocks)), len(blocks))
+            self._time(number, texts, lambda raw: raw.blocks)
+        # Read before longer texts or batches raise the peak.
+        self._each(0, lambda worker, raw: raw.memory.update(worker.memory()))
+        if isinstance(self._target, ProfileTarget):
+            for _, raw in self._pairs:
+                raw.smallest_cap_bytes = smallest_cap(
+                    raw.variant, self._target, self._first, threads=config.threads
+                )
+
+    def _timed_enough(self, blocks: int, seconds: float) -> bool:
+        """Return whether so many blocks in so many seconds will do; every variant has the same number."""
+        config = self._plan.config
+        if config.max_seconds is not None and seconds > config.max_seconds:
+            return blocks * config.block >= LEAST_SAMPLES[0.9] or not self._pairs
+        # The variants share the time: each was busy for its own part of it.
+        return blocks * config.block >= config.samples and all(
+            _busy_seconds(raw) >= config.min_seconds for _, raw in self._pairs
+        )
+
+    def _time_lengths(self) -> None:
+        sample, size = self._plan.sample, self._plan.config.block
+        for length, made in sample.curve.items():
+            self._progress("timing by length", length, max(sample.curve))
+            self._warm(made[:1])
+            for _, raw in self._pairs:
+                raw.curve[length] = []
+            for number, start in enumerate(range(0, len(made), size)):
+                self._time(number, made[start : start + size], partial(_curve_blocks, length))
+
+    def _run_scenarios(self) -> None:
+        if not self._plan.config.scenarios:
+            return
+        texts = [self._plan.sample.texts[i] for i in self._plan.sample.timed]
+        total, done = 4 * len(self._pairs), 0
+
+        def run(worker: WorkerProcess, raw: Raw) -> None:
+            def tell(scenario: str) -> None:
+                nonlocal done
+                self._progress(f"{scenario} of {raw.variant.name}", done, total)
+                done += 1
+
+            raw.scenarios = run_scenarios(
+                worker, texts, self._plan.config, mean_ms=_mean_ms(raw), progress=tell
+            )
+
+        self._each(0, run)
+
+    def _judge(self) -> None:
+        """Answer the judged rows; nothing is timed, so the workers share the cores."""
+        judged = self._judged()
+        texts = [self._plan.sample.texts[i] for i in judged]
+        total, done = len(self._pairs) * len(texts), 0
+
+        def answer(worker: WorkerProcess, raw: Raw) -> None:
+            nonlocal done
+            answers = []
+            for start in range(0, len(texts), _LOGITS_PER_REQUEST):
+                some = texts[start : start + _LOGITS_PER_REQUEST]
+                answers.append(worker.logits(some))
+                done += len(some)
+                self._progress("judging answers", done, total)
+            raw.logits, raw.judged = np.concatenate(answers), judged
+
+        with ThreadPoolExecutor(max_workers=len(os.sched_getaffinity(0))) as pool:
+            futures = [(pair, pool.submit(answer, *pair)) for pair in self._pairs]
+        for pair, future in futures:
+            error = future.exception()
+            if isinstance(error, MeasureError):
+                self._pairs.remove(pair)
+                self._give_up(pair[1].variant.name, error)
+            elif error:
+                raise error
+
+    def _judged(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        """Return the positions that are judged: all, or as many evenly spaced ones as there is time for."""
+        config, count = self._plan.config, len(self._plan.sample.texts)
+        most = count
+        if self._target.evidence is Evidence.EMULATED:
+            most = config.emulated_rows
+        elif config.judge_seconds is not None and self._pairs:
+            slowest_ms = max(_mean_ms(raw) for _, raw in self._pairs)
+            most = max(LEAST_JUDGED, round(1000 * config.judge_seconds / slowest_ms))
+        return np.linspace(0, count - 1, min(count, most)).round().astype(np.int64)
+
+    def _warm(self, texts: Sequence[Text]) -> None:
+        self._each(0, lambda worker, _: worker.warm(texts))
+
+    def _time(self, turn: int, texts: Sequence[Text], where: Callable[[Raw], list[Block]]) -> None:
+        self._each(turn, lambda worker, raw: where(raw).append(worker.time(texts)))
+
+    def _each(self, turn: int, do: Callable[[WorkerProcess, Raw], object]) -> None:
+        """Do something with every worker, the order turned, so that nobody always follows the same one."""
+        turn %= max(len(self._pairs), 1)
+        for pair in self._pairs[turn:] + self._pairs[:turn]:
+            try:
+                do(*pair)
+            except MeasureError as error:
+                self._pairs.remove(pair)
+                self._give_up(pair[1].variant.name, error)
+
+    def _of_any(self, ask: Callable[[WorkerProcess], _T]) -> _T | None:
+        """Return the answer of the first worker that still lives; None where none does."""
+        for pair in list(self._pairs):
+            try:
+                return ask(pair[0])
+            except MeasureError as error:
+                self._pairs.remove(pair)
+                self._give_up(pair[1].variant.name, error)
+        return None
+
+    def _give_up(self, label: str, error: MeasureError) -> None:
+        reason = str(error).removeprefix(f"{label}: ")
+        self._absent.append(Absent(label=label, reason=reason, target=self._target.name))
+
+    @property
+    def _first(self) -> Text:
+        return self._plan.sample.texts[self._plan.sample.timed[0]]
+
+
+def _busy_seconds(raw: Raw) -> float:
+    return sum(sum(block.total_ns) for block in raw.blocks) / 1e9
+
+
+def _mean_ms(raw: Raw) -> float:
+    return float(np.mean([block.total_ns for block in raw.blocks])) / 1e6
+
+
+def _curve_blocks(length: int, raw: Raw) -> list[Block]:
+    return raw.curve[length]

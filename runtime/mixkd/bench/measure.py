@@ -1,0 +1,99 @@
+"""Runs one measurement on every target and puts the report together."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixkd.bench.config import BenchConfig
+from mixkd.bench.drive.raw import Raw
+from mixkd.bench.drive.turns import measure_on
+from mixkd.bench.plan import Plan
+from mixkd.bench.progress import Progress, no_progress
+from mixkd.bench.report.quality import truth
+from mixkd.bench.report.schema import METHOD, Report
+from mixkd.bench.sampling import Sample
+from mixkd.bench.summary import reference_of, summarize
+from mixkd.bench.variants import check_names
+from mixkd.corpus.corpus import Corpus
+from mixkd.errors import MeasureError
+from mixkd.metrics import HEADLINE
+
+__all__ = ["Progress", "measure", "no_progress"]
+
+
+def measure(plan: Plan, *, progress: Progress = no_progress) -> Report:
+    """Measure variants against each other on the same texts, on one target after the other.
+
+    A variant that fails becomes absent, with the reason; so does a target that can't be reached.
+
+    Raises:
+        DataError: If the data has a label that the bundle hasn't.
+        MeasureError: If no variant can be measured on the first target that can be reached.
+    """
+    check_names(list(plan.variants))
+    target = truth(plan.sample.labels, plan.labels, plan.task)  # refuses foreign labels before any work
+    everything = [measure_on(place, plan, progress) for place in plan.targets]
+    absent = (*plan.absent, *(absent for there in everything for absent in there.absent))
+    found = [there for there in everything if there.raws]
+    if not found:
+        first = everything[0].absent[0]
+        raise MeasureError(f"no variant could be measured: {first.label or first.target}: {first.reason}")
+    for there in found:
+        for raw in there.raws:
+            raw.logits = _in_order(raw, plan.labels)
+    rows, steps = summarize(found, plan, target)
+    return Report(
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        title=plan.title,
+        task=plan.task.value,
+        metric=HEADLINE[plan.task].replace("_", " "),
+        labels=len(plan.labels),
+        max_length=plan.variants[0].max_length,
+        reference=reference_of(found[0].raws).variant.name if len(found[0].raws) > 1 else None,
+        rows=rows,
+        absent=absent,
+        steps=steps,
+        data=_describe_data(plan.corpus, plan.sample, judged=max(row.quality.rows for row in rows)),
+        config=asdict(plan.config),
+        places=tuple(there.place for there in found if there.place),
+        method=_method(plan.config, plan.sample, judged=max(row.quality.rows for row in rows)),
+    )
+
+
+def _in_order(raw: Raw, labels: Sequence[str]) -> NDArray[np.float32]:
+    """Return the logits with their columns in the order of `labels`."""
+    assert raw.logits is not None
+    own = raw.variant.labels
+    if raw.logits.shape[1] != len(own):
+        raise MeasureError(f"{raw.variant.name} gives {raw.logits.shape[1]} outputs for {len(own)} labels")
+    return raw.logits[:, [own.index(name) for name in labels]]
+
+
+def _describe_data(corpus: Corpus, sample: Sample, *, judged: int) -> dict[str, Any]:
+    p50, p90 = np.quantile(sample.lengths, [0.5, 0.9], method="inverted_cdf")
+    return {
+        "name": corpus.name,
+        "split": sample.split,
+        "rows": sample.rows,
+        "judged_rows": judged,
+        "sha256": corpus.split(sample.split).fingerprint(),
+        "tokens_p50": int(p50),
+        "tokens_p90": int(p90),
+        "tokens_longest": sample.longest_tokens,
+    }
+
+
+def _method(config: BenchConfig, sample: Sample, *, judged: int) -> tuple[str, ...]:
+    facts = {
+        "threads": config.threads,
+        "s": "" if config.threads == 1 else "s",
+        "split": sample.split,
+        "seed": config.seed,
+        "block": config.block,
+        "rows": f"{judged:,}",
+    }
+    return tuple(sentence.format(**facts) for sentence in METHOD)

@@ -1,0 +1,39 @@
+"""The report for a pull request: the verdict, one table, where it was measured."""
+
+from mixkd.bench.render.text import absent_name, cells, headings
+from mixkd.bench.render.verdict import verdict_sentence
+from mixkd.bench.report.schema import Report
+
+
+def render_markdown(report: Report) -> str:
+    """Return `report.md`."""
+    names = headings(report)
+    rule = "|---|" + "---:|" * (len(names) - 1)
+    table = [_row(names), rule, *(_row(cells(row)) for row in report.rows)]
+    environment, data = report.places[0].environment, report.data
+    lines = [
+        f"### {_plain(report.title)}",
+        "",
+        _plain(verdict_sentence(report)),
+        "",
+        *table,
+        "",
+        *(f"- {_plain(absent_name(absent))} is absent: {_plain(absent.reason)}" for absent in report.absent),
+        *(f"- **Noisy run**: {warning}." for warning in report.warnings),
+        "",
+        f"{_plain(str(data['name']))} {data['split']}, {data['judged_rows']:,} rows judged; "
+        f"{_plain(environment.processor)}, {report.config['threads']} thread(s), "
+        f"onnxruntime {environment.versions.get('onnxruntime', 'unknown')}; {report.created}.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _row(texts: tuple[str, ...]) -> str:
+    return f"| {' | '.join(map(_plain, texts))} |"
+
+
+def _plain(text: str) -> str:
+    """Keep a text from being read as markup."""
+    for mark in "\\|<>*_`[]":
+        text = text.replace(mark, "\\" + mark)
+    return " ".join(text.split())

@@ -1,0 +1,155 @@
+"""The page's tables: what decides, what explains it, and latency by length."""
+
+from collections.abc import Sequence
+from html import escape
+from statistics import median
+from typing import TypeAlias
+
+from mixkd.bench.render.charts import colour
+from mixkd.bench.render.text import NOTHING, megabytes, milliseconds, percent, row_name, times
+from mixkd.bench.render.verdict import reach_verdict
+from mixkd.bench.report.intervals import Interval
+from mixkd.bench.report.schema import Bucket, Place, Report, Row
+
+Cell: TypeAlias = str | tuple[str, str]
+"""A text, or a text and what stands small below it."""
+
+
+def main_table(report: Report) -> str:
+    """Return the variants with the figures that decide."""
+    headings = (report.metric, "p50 ms", "p90 ms", "p99 ms", "peak memory", "size", "speed-up")
+    return _table(report, headings, [_main_cells(row) for row in report.rows])
+
+
+def detail_table(report: Report) -> str:
+    """Return what explains the figures: agreement, parts of the latency, start, evidence."""
+    headings = [
+        "macro F1",
+        "agreement",
+        "KL nats",
+        "tokenize ms",
+        "CPU ms per text",
+        "import ms",
+        "load ms",
+        "first ms",
+        "private memory",
+        "evidence",
+    ]
+    cells = [_detail_cells(row) for row in report.rows]
+    if any(row.latency and row.latency.energy_mj_per_text is not None for row in report.rows):
+        headings.insert(5, "energy mJ per text")
+        for row, texts in zip(report.rows, cells, strict=True):
+            texts.insert(5, milliseconds(row.latency.energy_mj_per_text if row.latency else None))
+    return _table(report, headings, cells)
+
+
+def length_table(report: Report) -> str:
+    """Return the median latency by length bucket of the user's own texts; nothing where none was timed."""
+    latencies = [row.latency for row in report.rows]
+    buckets = next((latency.buckets for latency in latencies if latency), ())
+    headings = [f"{b.low_tokens} to {b.high_tokens} tokens ({b.samples})" for b in buckets]
+    cells = [_bucket_cells(latency.buckets if latency else (), len(buckets)) for latency in latencies]
+    return _table(report, headings, cells) if buckets else ""
+
+
+def scenario_table(report: Report) -> str:
+    """Return the other ways of calling and whole starts; nothing where none was asked for."""
+    if not any(row.scenarios or row.cold_start for row in report.rows):
+        return ""
+    headings = (
+        "all at once, texts/s",
+        "paced p50 ms",
+        "paced CPU ms",
+        "arrivals/s within p99",
+        "growth",
+        "start, warm ms",
+        "start, evicted ms",
+    )
+    return _table(report, headings, [_scenario_cells(row) for row in report.rows])
+
+
+def target_table(report: Report) -> str:
+    """Return the targets and the machine behind each; nothing where there was one."""
+    if len(report.places) < 2:
+        return ""
+    headings = ("evidence", "largest logit difference", "smallest memory cap", "processor", "onnxruntime")
+    places = {place.name: place for place in report.places}
+    return _table(report, headings, [_target_cells(row, places[row.target]) for row in report.rows])
+
+
+def _scenario_cells(row: Row) -> list[Cell]:
+    scenarios, cold = row.scenarios, row.cold_start
+    return [
+        f"{scenarios.offline_texts_per_s:,.0f}" if scenarios else NOTHING,
+        milliseconds(scenarios.paced_p50_ms if scenarios else None),
+        milliseconds(scenarios.paced_cpu_ms_per_text if scenarios else None),
+        f"{scenarios.server_rate_per_s:,.0f}" if scenarios and scenarios.server_rate_per_s else NOTHING,
+        megabytes(scenarios.growth_bytes if scenarios else None),
+        milliseconds(median(cold.warm_ms) if cold else None),
+        milliseconds(median(cold.evicted_ms) if cold and cold.evicted_ms else None),
+    ]
+
+
+def _target_cells(row: Row, place: Place) -> list[Cell]:
+    return [
+        row.evidence,
+        NOTHING if row.logit_difference is None else f"{row.logit_difference:.2g}",
+        megabytes(row.memory.smallest_cap_bytes if row.memory else None),
+        place.environment.processor,
+        place.environment.versions.get("onnxruntime", NOTHING),
+    ]
+
+
+def _with_interval(share: Interval | None) -> Cell:
+    if share is None:
+        return NOTHING
+    return percent(share.value), f"{100 * share.low:.1f} to {100 * share.high:.1f}"
+
+
+def _cell(cell: Cell) -> str:
+    text, note = (cell, "") if isinstance(cell, str) else cell
+    return f"<td>{escape(text)}{f'<small>{escape(note)}</small>' if note else ''}</td>"
+
+
+def _main_cells(row: Row) -> list[Cell]:
+    latency = row.latency
+    return [
+        _with_interval(row.quality.headline),
+        milliseconds(latency.p50_ms.value if latency else None),
+        milliseconds(latency.p90_ms if latency else None),
+        milliseconds(latency.p99_ms if latency else None),
+        megabytes(row.memory.peak_rss_bytes if row.memory else None),
+        megabytes(row.size_bytes),
+        times(row.speed_up),
+    ]
+
+
+def _detail_cells(row: Row) -> list[Cell]:
+    latency, start, quality = row.latency, row.start, row.quality
+    return [
+        _with_interval(quality.macro_f1),
+        _with_interval(quality.agreement),
+        f"{quality.kl_nats.value:.4f}" if quality.kl_nats else NOTHING,
+        f"{latency.tokenize_p50_ms:.3f}" if latency else NOTHING,
+        milliseconds(latency.cpu_ms_per_text if latency else None),
+        milliseconds(start.import_ms if start else None),
+        milliseconds(start.load_ms if start else None),
+        milliseconds(start.first_answer_ms if start else None),
+        megabytes(row.memory.uss_bytes if row.memory else None),
+        row.evidence,
+    ]
+
+
+def _bucket_cells(buckets: Sequence[Bucket], count: int) -> list[Cell]:
+    return [milliseconds(bucket.p50_ms) for bucket in buckets] if buckets else [NOTHING] * count
+
+
+def _table(report: Report, headings: Sequence[str], cells: Sequence[Sequence[Cell]]) -> str:
+    verdict = reach_verdict(report)
+    head = "".join(f"<th>{escape(name)}</th>" for name in ("variant", *headings))
+    body = ""
+    for row, texts in zip(report.rows, cells, strict=True):
+        mark = ' class="best"' if verdict and row is verdict.subject else ""
+        name = f'<td><i class="{colour(row, report.rows)}"></i>{escape(row_name(row))}</td>'
+        body += f"<tr{mark}>{name}{''.join(map(_cell, texts))}</tr>"
+    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'

@@ -1,0 +1,1 @@
+"""The report as values: its schema, its files, quality and intervals."""

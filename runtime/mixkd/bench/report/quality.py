@@ -1,0 +1,157 @@
+"""How right a variant answers: against the labels, and against the teacher."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixkd.bench.report.intervals import Floats, Interval, Resampling, bootstrap, mean_interval, wilson
+from mixkd.corpus.corpus import Label
+from mixkd.errors import DataError
+from mixkd.metrics import HEADLINE, evaluate, single_label_metrics
+from mixkd.task import Task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quality:
+    """Answers on the judged rows; None where it can't be told.
+
+    Attributes:
+        rows: Judged rows.
+        labelled_rows: Those with a label.
+        headline: The task's main metric, `mixkd.metrics.HEADLINE`: accuracy, micro F1 or Pearson's r.
+        metrics: Every metric of the task, as all stages compute them.
+        macro_f1: One label per row: the mean F1 of the classes.
+        agreement: Share of rows answered as the reference answers, right or wrong; not for a regression.
+        kl_nats: Kullback-Leibler divergence from the reference's probabilities, mean over rows.
+    """
+
+    rows: int
+    labelled_rows: int
+    headline: Interval | None
+    metrics: Mapping[str, float]
+    macro_f1: Interval | None = None
+    agreement: Interval | None = None
+    kl_nats: Interval | None = None
+
+
+def truth(labels: Sequence[Label], names: Sequence[str], task: Task) -> NDArray[np.float64]:
+    """Return the labels as numbers.
+
+    Args:
+        labels: (N,) as read from the data.
+        names: The bundle's labels.
+        task: What they mean.
+
+    Returns:
+        (N, C): one per label that holds; regression (N, 1), the value. A row without label is NaN.
+
+    Raises:
+        DataError: If a label is not one of the names.
+    """
+    position = {name: i for i, name in enumerate(names)}
+    target = np.zeros((len(labels), len(names)))
+    for row, label in enumerate(labels):
+        if label is None:
+            target[row] = np.nan
+        elif task is Task.REGRESSION:
+            target[row, 0] = _number(label)
+        elif not isinstance(label, str | tuple):  # soft labels: the likeliest counts
+            target[row, _position(max(label, key=label.__getitem__), position)] = 1
+        else:
+            for name in (label,) if isinstance(label, str) else label:
+                target[row, _position(name, position)] = 1
+    return target
+
+
+def judge(
+    logits: Floats, target: Floats, reference: Floats | None, *, task: Task, resampling: Resampling
+) -> Quality:
+    """Compare logits with the labels and with the reference's logits.
+
+    Args:
+        logits: (N, C).
+        target: (N, C) of `truth`.
+        reference: (N, C), usually the teacher's, NaN on rows it wasn't asked; None where there is none.
+        task: What the outputs mean.
+        resampling: How the bootstrap draws.
+    """
+    labelled = ~np.isnan(target).any(axis=1)
+    agreement = kl_nats = None
+    both = None if reference is None else ~np.isnan(reference).any(axis=1)
+    if reference is not None and both is not None and both.any() and task is not Task.REGRESSION:
+        ours, theirs = logits[both], reference[both]
+        same = (decide(ours, task) == decide(theirs, task)).all(axis=1)
+        agreement = wilson(int(same.sum()), len(same))
+        kl_nats = mean_interval(divergence(theirs, ours, task), resampling)
+    metrics = evaluate(logits, target, task)
+    known, right = logits[labelled], target[labelled]
+    return Quality(
+        rows=len(logits),
+        labelled_rows=len(known),
+        headline=_headline(known, right, task, resampling) if metrics else None,
+        metrics=metrics,
+        macro_f1=_macro_f1(known, right, resampling) if metrics and task is Task.SINGLE_LABEL else None,
+        agreement=agreement,
+        kl_nats=kl_nats,
+    )
+
+
+def _headline(logits: Floats, target: Floats, task: Task, resampling: Resampling) -> Interval:
+    """Return the main metric: a share of rows by Wilson, anything else by bootstrap over rows."""
+
+    def metric(drawn: NDArray[np.int64]) -> float:
+        return evaluate(logits[drawn], target[drawn], task)[HEADLINE[task]]
+
+    if task is Task.SINGLE_LABEL:
+        return wilson(round(metric(np.arange(len(logits))) * len(logits)), len(logits))
+    return bootstrap(len(logits), metric, resampling)
+
+
+def _macro_f1(logits: Floats, target: Floats, resampling: Resampling) -> Interval:
+    answers, right = logits.argmax(axis=1), target.argmax(axis=1)
+
+    def metric(drawn: NDArray[np.int64]) -> float:
+        return single_label_metrics(answers[drawn], right[drawn])["macro_f1"]
+
+    return bootstrap(len(answers), metric, resampling)
+
+
+def decide(logits: Floats, task: Task) -> Floats:
+    """Return the labels that are answered: (N, C), one per label that holds."""
+    if task is Task.MULTI_LABEL:
+        return (logits > 0).astype(np.float64)
+    return np.asarray(np.eye(logits.shape[1])[logits.argmax(axis=1)])
+
+
+def divergence(reference: Floats, logits: Floats, task: Task) -> Floats:
+    """Return KL(reference || logits) per row, (N,), in nats; several labels: the sum over the labels."""
+    if task is Task.MULTI_LABEL:
+        zeros = np.zeros_like(reference)
+        reference = np.stack([reference, zeros], axis=-1)
+        logits = np.stack([logits, zeros], axis=-1)
+    log_p, log_q = _log_softmax(reference), _log_softmax(logits)
+    per_label = (np.exp(log_p) * (log_p - log_q)).sum(axis=-1)
+    return per_label if per_label.ndim == 1 else np.asarray(per_label.sum(axis=-1))
+
+
+def _log_softmax(logits: Floats) -> Floats:
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
+
+
+def _position(name: str, position: dict[str, int]) -> int:
+    if name not in position:
+        raise DataError(
+            f"the data has the label {name!r}, which the bundle hasn't: "
+            "measure with the data it was made from"
+        )
+    return position[name]
+
+
+def _number(label: Label) -> float:
+    try:
+        return float(label)  # type: ignore[arg-type]  # what isn't a number raises, and is told
+    except (TypeError, ValueError) as error:
+        raise DataError(f"the label {label!r} is not a number, but the bundle answers numbers") from error

@@ -1,0 +1,11 @@
+"""The part of mixkd that a worker needs, to be taken elsewhere: the shared floor and the runtime, no data."""
+
+from pathlib import Path
+
+_MIXKD = Path(__file__).parents[2]
+
+
+def worker_code() -> dict[str, Path]:
+    """Return the modules that a worker may import, by their name below a folder of the module path."""
+    paths = [*_MIXKD.glob("*.py"), *(_MIXKD / "runtime").rglob("*.py")]
+    return {f"mixkd/{path.relative_to(_MIXKD).as_posix()}": path for path in paths}

@@ -1,0 +1,19 @@
+"""What a classifier's outputs mean, and the names transformers gives the same three tasks."""
+
+from enum import StrEnum
+
+
+class Task(StrEnum):
+    """What the outputs mean."""
+
+    SINGLE_LABEL = "single_label"
+    MULTI_LABEL = "multi_label"
+    REGRESSION = "regression"
+
+
+PROBLEM_TYPES = {
+    Task.SINGLE_LABEL: "single_label_classification",
+    Task.MULTI_LABEL: "multi_label_classification",
+    Task.REGRESSION: "regression",
+}
+"""The `problem_type` of each task in a model's config.json."""
