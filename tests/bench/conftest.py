@@ -14,6 +14,9 @@ from mixkd.bench.variants import FactoryVariant, OnnxVariant, Variant
 from mixkd.corpus.corpus import Corpus, open_corpus
 from mixkd.runtime import Classifier, open_bundle
 from tests.bench.sshd import Server, loopback
+from tests.runtime.conftest import bundle, make_bundle
+
+__all__ = ["bundle", "make_bundle"]  # fixtures
 
 WORDS = "send my money to the account what is the weather in paris today wake me up at seven please"
 LENGTHS = (1, 3, 5, 8, 13, 21)

@@ -81,7 +81,7 @@ def test_wheel_holds_the_package_and_nothing_else(built: Path) -> None:
     with zipfile.ZipFile(wheel) as file:
         names = set(file.namelist())
     assert {f"mixkd/{stage}/py.typed" for stage in STAGES} <= names
-    assert {"mixkd/data/clinc150/train.tsv", "mixkd/data/clinc150/LICENSE"} <= names
+    assert {"mixkd/corpus/clinc150/train.tsv", "mixkd/corpus/clinc150/LICENSE"} <= names
     assert "mixkd/__init__.py" not in names
     assert {name.split("/")[0] for name in names} == {"mixkd", f"mixkd-{__version__}.dist-info"}
 
