@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+import mixkd.bench.commands
 import mixkd.compress.commands
 import mixkd.export.commands
 import mixkd.pipeline.commands
@@ -43,6 +44,7 @@ for _commands in (
     mixkd.export.commands,
     mixkd.runtime.commands,
     mixkd.pipeline.commands,
+    mixkd.bench.commands,
 ):
     _commands.register(app)
 

@@ -62,10 +62,11 @@ def test_mixkd_is_one_namespace_over_three_folders() -> None:
     [
         "import mixkd.cli",
         "import mixkd.runtime",
+        "import mixkd.bench",
         "import sys; sys.argv = ['mkd', '--help']; import mixkd.cli\n"
         "try: mixkd.cli.main()\nexcept SystemExit: pass",
     ],
-    ids=["import mixkd.cli", "import mixkd.runtime", "mkd --help"],
+    ids=["import mixkd.cli", "import mixkd.runtime", "import mixkd.bench", "mkd --help"],
 )
 def test_nothing_heavy_loads_before_it_is_needed(program: str) -> None:
     heavy = HEAVY | {"numpy", "onnxruntime", "tokenizers"}

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from mixkd.bench import bench
 from mixkd.bench.config import BenchConfig
 from mixkd.bench.measure import Progress, no_progress
 from mixkd.bench.report.schema import Report
@@ -13,7 +14,6 @@ from mixkd.compress.finetune import finetune
 from mixkd.corpus.corpus import open_corpus
 from mixkd.export import ExportConfig, export_student
 from mixkd.outputs import check_output
-from mixkd.pipeline.bench import bench_bundle
 
 DATA = "clinc150"
 STUDENT_LAYERS = 3
@@ -98,11 +98,11 @@ def quickstart(
             announce(line)
             run(folder, overwrite=not resume, resume=resume)
     announce("4/4 measuring teacher and student")
-    report = bench_bundle(
+    report = bench(
         output / "bundle",
+        corpus,
         teacher=output / "teacher",
         student=output / "student",
-        corpus=corpus,
         output=output / "report",
         config=_bench_config(smoke, seed),
         overwrite=True,

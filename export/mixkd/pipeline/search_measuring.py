@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mixkd.bench.config import BenchConfig
+from mixkd.bench.making import bundle_variant
 from mixkd.bench.measure import measure
 from mixkd.bench.plan import Plan
 from mixkd.bench.progress import Progress
@@ -18,7 +19,6 @@ from mixkd.corpus.corpus import Corpus, ThinnedSplit
 from mixkd.errors import MkdError
 from mixkd.export import export_student
 from mixkd.labels import label_space_of
-from mixkd.pipeline.bench_variants import bundle_variant
 from mixkd.pipeline.search_grid import Candidate, Shape
 from mixkd.runtime.bundle import Bundle
 

@@ -5,15 +5,16 @@ import subprocess
 import sys
 from dataclasses import replace
 from hashlib import sha256
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from mixkd.bench import bench
 from mixkd.bench.config import BenchConfig
 from mixkd.bench.report.reading import read_report
 from mixkd.corpus.corpus import Corpus, open_corpus
 from mixkd.errors import BundleError, DataError, OutputError
-from mixkd.pipeline.bench import bench_bundle
 from mixkd.runtime import open_bundle
 from mixkd.runtime.bundle import seal_bundle
 
@@ -55,23 +56,23 @@ def model_folder(bundle: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def bench(
+def names(
     folder: Path, corpus: Corpus, *, teacher: Path | None = None, output: Path | None = None
 ) -> dict[str, str | None]:
     """Return every variant's name with None, or the reason for its absence."""
-    report = bench_bundle(folder, corpus=corpus, config=QUICK, teacher=teacher, student=None, output=output)
+    report = bench(folder, corpus, config=QUICK, teacher=teacher, output=output)
     return {row.label: None for row in report.rows} | {a.label: a.reason for a in report.absent}
 
 
 def test_bundle_alone_is_measured_and_the_rest_absent(copied: Path, corpus: Corpus) -> None:
-    found = bench(copied, corpus)
+    found = names(copied, corpus)
     assert found["student-int8"] is None
     assert "--teacher" in str(found["teacher-torch"])
     assert "--student" in str(found["student-fp32"])
 
 
 def test_fp32_file_of_the_bundle_is_the_fp32_student(bundle: Path, corpus: Corpus) -> None:
-    assert bench(bundle, corpus)["student-fp32"] is None
+    assert names(bundle, corpus)["student-fp32"] is None
 
 
 @pytest.mark.slow
@@ -81,7 +82,7 @@ def test_five_variants_of_a_bundle_with_teacher_and_recorded_student(
     digest = sha256((model_folder / "model.safetensors").read_bytes()).hexdigest()
     provenance = {"student": "../student", "student_sha256": digest}
     seal_bundle(copied, replace(open_bundle(copied).manifest, provenance=provenance))
-    found = bench(copied, corpus, teacher=model_folder, output=tmp_path / "report")
+    found = names(copied, corpus, teacher=model_folder, output=tmp_path / "report")
     assert list(found.items()) == [
         ("teacher-torch", None),
         ("teacher-onnx", None),
@@ -111,7 +112,36 @@ def test_student_that_changed_since_the_export_is_absent(
 ) -> None:
     provenance = {"student": "../student", "student_sha256": "0" * 64}
     seal_bundle(copied, replace(open_bundle(copied).manifest, provenance=provenance))
-    assert "not the student this bundle was made of" in str(bench(copied, corpus)["student-fp32"])
+    assert "not the student this bundle was made of" in str(names(copied, corpus)["student-fp32"])
+
+
+def test_student_that_is_not_beside_the_bundle_is_not_followed(
+    copied: Path, model_folder: Path, corpus: Corpus, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "private"
+    model_folder.rename(elsewhere)
+    digest = sha256((elsewhere / "model.safetensors").read_bytes()).hexdigest()
+    for recorded in ("../../private", str(elsewhere)):
+        provenance = {"student": recorded, "student_sha256": digest}
+        seal_bundle(copied, replace(open_bundle(copied).manifest, provenance=provenance))
+        assert "not beside the bundle" in str(names(copied, corpus)["student-fp32"])
+
+
+def test_teacher_with_the_default_label_names_is_measured(
+    copied: Path, model_folder: Path, corpus: Corpus, tmp_path: Path
+) -> None:
+    manifest = open_bundle(copied).manifest
+    labels = tuple(f"LABEL_{i}" for i in range(len(manifest.labels)))
+    seal_bundle(copied, replace(manifest, labels=labels))
+    config = json.loads((model_folder / "config.json").read_text(encoding="utf-8"))
+    del config["id2label"], config["label2id"]
+    config["num_labels"] = len(labels)
+    (model_folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    texts = tmp_path / "test.tsv"
+    texts.write_text("text\tlabel\npay my bill\tLABEL_0\nwake me up\tLABEL_1\n", encoding="utf-8")
+    found = names(copied, open_corpus(texts), teacher=model_folder)
+    assert found["teacher-torch"] is None
+    assert found["teacher-onnx"] is None
 
 
 def test_teacher_with_other_labels_is_absent_with_the_label(
@@ -120,7 +150,7 @@ def test_teacher_with_other_labels_is_absent_with_the_label(
     config = json.loads((model_folder / "config.json").read_text(encoding="utf-8"))
     config["id2label"]["0"] = "elsewhere"
     (model_folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    found = bench(copied, corpus, teacher=model_folder)
+    found = names(copied, corpus, teacher=model_folder)
     assert "different labels" in str(found["teacher-torch"])
 
 
@@ -128,7 +158,7 @@ def test_unknown_label_in_the_data_ends_it_and_writes_nothing(copied: Path, tmp_
     data = tmp_path / "test.tsv"
     data.write_text("text\tlabel\nhello\tnowhere\n", encoding="utf-8")
     with pytest.raises(DataError, match="'nowhere'"):
-        bench(copied, open_corpus(data), output=tmp_path / "report")
+        names(copied, open_corpus(data), output=tmp_path / "report")
     assert not (tmp_path / "report").exists()
 
 
@@ -138,7 +168,7 @@ def test_occupied_output_is_refused_before_anything_runs(
     (tmp_path / "report").mkdir()
     (tmp_path / "report" / "mine.txt").write_text("keep", encoding="utf-8")
     with pytest.raises(OutputError, match="--overwrite"):
-        bench(copied, corpus, output=tmp_path / "report")
+        names(copied, corpus, output=tmp_path / "report")
 
 
 def test_command_prints_table_and_path_and_shows_no_progress_on_stdout(
@@ -196,9 +226,7 @@ def test_another_bundle_with_other_labels_is_refused(bundle: Path, corpus: Corpu
     manifest = open_bundle(other).manifest
     seal_bundle(other, replace(manifest, labels=tuple(f"{name}?" for name in manifest.labels)))
     with pytest.raises(BundleError, match="has other labels than"):
-        bench_bundle(
-            bundle, corpus=corpus, config=QUICK, teacher=None, student=None, output=None, also=(other,)
-        )
+        bench(bundle, corpus, config=QUICK, also=(other,))
 
 
 @pytest.mark.slow
@@ -237,3 +265,10 @@ def test_device_without_torch_measures_the_bundle_and_says_what_is_absent(
         "student-int8",
     ]
     assert 'teacher-torch is absent: this needs the package torch: pip install "mixkd[' in done.stderr
+
+
+def test_no_module_of_the_package_hides_the_function() -> None:
+    code = "import mixkd.bench.commands, mixkd.bench.run; from mixkd.bench import bench; print(callable(bench))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "True"
+    assert find_spec("mixkd.bench.bench") is None

@@ -4,8 +4,8 @@ from typing import get_type_hints
 import pytest
 
 from mixkd.bench.config import FULL, QUICK, BenchConfig
+from mixkd.bench.options import BenchOptions
 from mixkd.errors import ConfigError
-from mixkd.pipeline.bench_options import BenchOptions
 
 
 def test_every_field_of_the_config_is_an_option_of_its_type() -> None:

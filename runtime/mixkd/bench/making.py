@@ -1,0 +1,135 @@
+"""Which variants a bundle, its student and its teacher allow, and why the others are absent."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+from mixkd.bench.progress import Progress
+from mixkd.bench.report.schema import Absent
+from mixkd.bench.variants import Kind, OnnxVariant, Variant
+from mixkd.errors import BundleError, MkdError, ModelError
+from mixkd.extras import plugin
+from mixkd.runtime.bundle import Bundle, Manifest, Precision, open_bundle
+
+STUDENT_WEIGHTS = "model.safetensors"
+
+
+class VariantMaker(Protocol):
+    """Makes the variants that need PyTorch; a later stage provides it as the plugin ``bench-variants``."""
+
+    def __call__(self, kind: Kind, model: str | Path, *, bundle: Manifest, scratch: Path) -> Variant:
+        """Make one variant of a teacher or a student.
+
+        Args:
+            kind: Which variant; ``teacher-int8`` is asked for after ``teacher-onnx``.
+            model: A folder or a name on the hub.
+            bundle: The manifest of the bundle it is compared with: its labels and length.
+            scratch: A folder for exported files, the same for all variants of one measurement.
+
+        Raises:
+            ModelError: If the model can't be used, or its labels aren't the bundle's.
+            MissingExtraError: If a package that it needs isn't installed.
+        """
+
+
+def make_variants(
+    bundle: Bundle,
+    *,
+    teacher: str | Path | None,
+    student: str | Path | None,
+    teacher_int8: bool,
+    scratch: Path,
+    progress: Progress,
+) -> tuple[list[Variant], list[Absent]]:
+    """Return the variants, slowest first, and those that can't be made, with the reason.
+
+    Args:
+        bundle: The bundle.
+        teacher: The teacher's folder or name; None leaves its variants absent.
+        student: The student's folder or name; None takes the one the bundle's manifest names.
+        teacher_int8: Whether the quantized teacher is made, too.
+        scratch: A folder for exported files.
+        progress: Told what is made.
+    """
+    kinds = [Kind.TEACHER_TORCH, Kind.TEACHER_ONNX, Kind.TEACHER_INT8, Kind.STUDENT_FP32]
+    if not teacher_int8:
+        kinds.remove(Kind.TEACHER_INT8)
+    variants: list[Variant] = []
+    absent = []
+    for number, kind in enumerate(kinds):
+        progress(f"making {kind}", number, len(kinds))
+        try:
+            variants.append(_make(kind, bundle, teacher=teacher, student=student, scratch=scratch))
+        except MkdError as error:
+            absent.append(Absent(label=kind, reason=str(error)))
+    # A bundle exported without quantization answers in fp32, whatever its student was called.
+    name = Kind.STUDENT_INT8 if bundle.manifest.precision is Precision.INT8 else "student-bundle"
+    variants.append(bundle_variant(bundle, name))
+    return variants, absent
+
+
+def bundle_variant(bundle: Bundle, name: str) -> OnnxVariant:
+    """Return the answering graph of a bundle as a variant."""
+    manifest = bundle.manifest
+    return OnnxVariant(
+        name=name,
+        model=bundle.model_path,
+        tokenizer=bundle.folder,
+        max_length=manifest.max_length,
+        precision=manifest.precision,
+        labels=manifest.labels,
+    )
+
+
+def other_bundles(folders: Sequence[Path], bundle: Bundle) -> list[OnnxVariant]:
+    """Return other bundles as variants named like their folders.
+
+    Raises:
+        BundleError: If one is damaged, or its labels aren't the first bundle's.
+    """
+    variants = []
+    for folder in folders:
+        other = open_bundle(folder)
+        if set(other.manifest.labels) != set(bundle.manifest.labels):
+            raise BundleError(f"{folder} has other labels than {bundle.folder}: measure it by itself")
+        variants.append(bundle_variant(other, folder.resolve().name))
+    return variants
+
+
+def _make(
+    kind: Kind, bundle: Bundle, *, teacher: str | Path | None, student: str | Path | None, scratch: Path
+) -> Variant:
+    if kind is Kind.STUDENT_FP32:
+        if student is None and bundle.fp32_path:
+            return replace(bundle_variant(bundle, kind), model=bundle.fp32_path, precision="fp32")
+        model = student or _recorded_student(bundle)
+    elif teacher is None:
+        raise ModelError("no teacher given: name it with --teacher")
+    else:
+        model = teacher
+    make: VariantMaker = plugin("bench-variants", extra="export")
+    return make(kind, model, bundle=bundle.manifest, scratch=scratch)
+
+
+def _recorded_student(bundle: Bundle) -> Path:
+    """Return the folder of the student that the bundle was made of, if it still is that student.
+
+    The path comes with the bundle, maybe from a stranger: it is followed only beside the bundle.
+    """
+    provenance = bundle.manifest.provenance
+    recorded = provenance.get("student")
+    if not isinstance(recorded, str):
+        raise ModelError("the bundle doesn't say which student it was made of: name it with --student")
+    folder = (bundle.folder / recorded).resolve()
+    if not folder.is_relative_to(bundle.folder.resolve().parent):
+        raise ModelError("the bundle's student is not beside the bundle: name it with --student")
+    weights = folder / STUDENT_WEIGHTS
+    if not weights.is_file():
+        raise ModelError(f"the student is not at {folder} any more: name it with --student")
+    with weights.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != provenance.get("student_sha256"):
+        raise ModelError(f"{folder} is not the student this bundle was made of: name it with --student")
+    return folder
