@@ -268,7 +268,9 @@ def test_device_without_torch_measures_the_bundle_and_says_what_is_absent(
 
 
 def test_no_module_of_the_package_hides_the_function() -> None:
-    code = "import mixkd.bench.commands, mixkd.bench.run; from mixkd.bench import bench; print(callable(bench))"
+    code = (
+        "import mixkd.bench.commands, mixkd.bench.run; from mixkd.bench import bench; print(callable(bench))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "True"
     assert find_spec("mixkd.bench.bench") is None
