@@ -55,9 +55,9 @@ def _time(engine: Engine, feed: Feed, calls: int) -> list[int]:
 
 def onnx_session(file: Path, threads: int) -> Any:
     """Return a session with onnxruntime's own defaults for memory and waiting, the same for every file."""
-    from mixkd.runtime.session import make_session
+    from mixkd.runtime.session import open_session
 
-    return make_session(file, threads=threads, arena=True, spinning=threads > 1)
+    return open_session(file, threads=threads, arena=True, spinning=threads > 1)
 
 
 def open_onnx(file: Path, threads: int) -> Engine:

@@ -1,14 +1,30 @@
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from mixkd.bench.variants import OnnxVariant
+from mixkd.bench.worker.subjects import load
 from mixkd.errors import BundleError
-from mixkd.runtime import open_bundle
+from mixkd.runtime import Classifier, open_bundle
 from mixkd.runtime.bundle import FP32_FILE, INT8_FILE
 from mixkd.runtime.trust import check_graph, fields, read_graph
 from mixkd.runtime.weights import message
 from tests.runtime.conftest import MakeBundle
+
+
+def load_as_bench(folder: Path) -> object:
+    opened = open_bundle(folder)
+    variant = OnnxVariant(
+        name="student-int8",
+        model=opened.model_path,
+        tokenizer=folder,
+        max_length=opened.manifest.max_length,
+        precision="int8",
+        labels=opened.manifest.labels,
+    )
+    return load(variant, threads=1)
 
 
 def graph(content: bytes) -> bytes:
@@ -57,20 +73,30 @@ def test_read_graph_finds_the_operators_of_both_precisions(bundle: Path) -> None
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_check_graph_refuses_what_reaches_outside_the_bundle(
-    make_bundle: MakeBundle, addition: bytes, words: str
+def test_check_graph_refuses_what_reaches_outside_the_file(
+    bundle: Path, addition: bytes, words: str, tmp_path: Path
 ) -> None:
-    folder = make_bundle(lambda folder: _append(folder / INT8_FILE, addition))
+    content = (bundle / INT8_FILE).read_bytes() + addition
     with pytest.raises(BundleError, match=words):
-        check_graph(open_bundle(folder))
+        check_graph(content)
+    (tmp_path / "model.onnx").write_bytes(content)
+    with pytest.raises(BundleError, match=words):
+        check_graph(tmp_path / "model.onnx")
 
 
-def test_check_graph_allows_weights_in_a_listed_file_of_the_bundle(make_bundle: MakeBundle) -> None:
+@pytest.mark.parametrize("location", ["weights.bin", "*/_ORT_MEM_ADDR_/*"])
+@pytest.mark.parametrize("door", [Classifier.load, load_as_bench], ids=["Classifier", "bench"])
+def test_weights_in_a_listed_file_of_the_bundle_are_refused_everywhere(
+    make_bundle: MakeBundle, location: str, door: Callable[[Path], object]
+) -> None:
     def edit(folder: Path) -> None:
-        (folder / "onnx/weights.bin").write_bytes(b"0")
-        _append(folder / INT8_FILE, graph(message(5, external_tensor(b"weights.bin"))))
+        file = folder / "onnx" / location
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"0")
+        _append(folder / INT8_FILE, graph(message(5, external_tensor(location.encode()))))
 
-    check_graph(open_bundle(make_bundle(edit)))
+    with pytest.raises(BundleError, match="holds its weights itself"):
+        door(make_bundle(edit))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from mixkd.errors import BundleError
 from mixkd.runtime.bundle import FP32_FILE
 from mixkd.runtime.encoding import Encoder
 from mixkd.runtime.predictor import WINDOW, Predictor, cut_batches
-from mixkd.runtime.session import make_session
+from mixkd.runtime.session import open_session
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
@@ -16,7 +16,7 @@ INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 @pytest.fixture(scope="module")
 def predictor(bundle: Path) -> Predictor:
     # fp32: its answers don't depend on the batch.
-    session = make_session(bundle / FP32_FILE, threads=1)
+    session = open_session(bundle / FP32_FILE, threads=1)
     return Predictor(session, Encoder.from_folder(bundle, max_length=32, inputs=INPUTS))
 
 
@@ -48,6 +48,6 @@ def test_outputs_of_no_texts_have_the_width_of_the_outputs(predictor: Predictor)
 def test_outputs_raise_a_bundle_error_when_the_graph_can_not_answer(bundle: Path) -> None:
     # 40 tokens where the graph has positions for 32.
     encoder = Encoder.from_folder(bundle, max_length=40, inputs=INPUTS)
-    predictor = Predictor(make_session(bundle / FP32_FILE, threads=1), encoder)
+    predictor = Predictor(open_session(bundle / FP32_FILE, threads=1), encoder)
     with pytest.raises(BundleError, match="the graph can't answer"):
         predictor.outputs(["pay " * 50])

@@ -1,3 +1,4 @@
+import ast
 import json
 import os
 import subprocess
@@ -9,8 +10,10 @@ import pytest
 from mixkd.errors import BundleError
 from mixkd.runtime import Precision, open_bundle
 from mixkd.runtime.bundle import FP32_FILE, INT8_FILE
-from mixkd.runtime.session import load_onnxruntime, make_session, open_session
+from mixkd.runtime.session import load_onnxruntime, open_bundle_session, open_session
 from tests.runtime.conftest import MakeBundle
+
+ROOT = Path(__file__).parents[2]
 
 # What a user's program sees: the first import of everything, and one thread, so that any other is a stranger.
 PROGRAM = """
@@ -55,8 +58,8 @@ def test_load_onnxruntime_leaves_the_apps_own_choice_of_telemetry(monkeypatch: p
     assert os.environ["ORT_DISABLE_TELEMETRY"] == "0"
 
 
-def test_make_session_defaults_suit_a_guest(bundle: Path) -> None:
-    options = make_session(bundle / INT8_FILE, threads=3).get_session_options()
+def test_open_session_defaults_suit_a_guest(bundle: Path) -> None:
+    options = open_session(bundle / INT8_FILE, threads=3).get_session_options()
     assert options.intra_op_num_threads == 3
     assert options.inter_op_num_threads == 1
     assert not options.enable_cpu_mem_arena
@@ -65,7 +68,7 @@ def test_make_session_defaults_suit_a_guest(bundle: Path) -> None:
 
 
 def open_with_defaults(folder: Path) -> None:
-    open_session(open_bundle(folder), threads=1, arena=False, spinning=False, map_weights=False)
+    open_bundle_session(open_bundle(folder), threads=1, arena=False, spinning=False, map_weights=False)
 
 
 def test_open_session_refuses_a_file_that_onnxruntime_can_not_load(make_bundle: MakeBundle) -> None:
@@ -109,3 +112,37 @@ def test_open_session_never_falls_back_to_the_fp32_file(make_bundle: MakeBundle)
     assert (folder / FP32_FILE).exists()
     with pytest.raises(BundleError, match="is missing"):
         open_with_defaults(folder)
+
+
+def test_open_session_takes_a_graph_in_memory(bundle: Path) -> None:
+    session = open_session((bundle / INT8_FILE).read_bytes(), threads=1)
+    assert next(entry.name for entry in session.get_outputs()) == "logits"
+
+
+def test_nothing_but_open_session_makes_a_session() -> None:
+    # Comments and docstrings may speak of it: what counts is a call, or the name handed on.
+    makers = []
+    for stage in ("runtime", "compress", "export"):
+        for path in sorted((ROOT / stage).rglob("*.py")):
+            for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Module):
+                    makers += [f"{path.name}:{function_name(function)}"] * makes_a_session(function)
+    assert makers == ["session.py:open_session"]
+
+
+def function_name(function: ast.AST) -> str:
+    return getattr(function, "name", "the module")
+
+
+def makes_a_session(function: ast.AST) -> bool:
+    """Tell whether a function's own code, not that of a function inside it, uses `InferenceSession`."""
+    nested = (ast.FunctionDef, ast.AsyncFunctionDef)
+    waiting, found = list(ast.iter_child_nodes(function)), False
+    while waiting:
+        node = waiting.pop()
+        if not isinstance(node, nested):
+            waiting += ast.iter_child_nodes(node)
+        if isinstance(node, ast.Call):
+            called = node.func
+            found |= getattr(called, "attr", getattr(called, "id", "")) == "InferenceSession"
+    return found

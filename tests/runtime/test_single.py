@@ -11,7 +11,7 @@ from mixkd.runtime import single
 from mixkd.runtime.bundle import INT8_FILE, LOGITS
 from mixkd.runtime.encoding import Encoder, Text
 from mixkd.runtime.predictor import Predictor
-from mixkd.runtime.session import make_session
+from mixkd.runtime.session import open_session
 from mixkd.runtime.single import _KEPT, Answer, SinglePredictor
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
@@ -30,7 +30,7 @@ class Both:
     """The way of one text, and the way of a batch with one text in it."""
 
     def __init__(self, folder: Path, *, max_length: int = 32) -> None:
-        session = make_session(folder / INT8_FILE, threads=1)
+        session = open_session(folder / INT8_FILE, threads=1)
         self.encoder = Encoder.from_folder(folder, max_length=max_length, inputs=INPUTS)
         self.single = SinglePredictor(session, self.encoder, output=LOGITS, width=5)
         self.predictor = Predictor(session, self.encoder)

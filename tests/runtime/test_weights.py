@@ -5,7 +5,7 @@ import pytest
 
 from mixkd.runtime import weights
 from mixkd.runtime.bundle import FP32_FILE, INT8_FILE
-from mixkd.runtime.session import make_session
+from mixkd.runtime.session import open_session
 from mixkd.runtime.trust import read_graph
 
 pytestmark = pytest.mark.parametrize("name", [FP32_FILE, INT8_FILE])
@@ -27,6 +27,6 @@ def test_without_weights_leaves_them_in_the_file(bundle: Path, tmp_path: Path, n
 
 def test_a_session_answers_the_same_from_mapped_weights(bundle: Path, name: str) -> None:
     feed = {key: np.ones((2, 9), np.int64) for key in ("input_ids", "attention_mask", "token_type_ids")}
-    copied = make_session(bundle / name, threads=1).run(["logits"], feed)[0]
-    mapped = make_session(bundle / name, threads=1, map_weights=True).run(["logits"], feed)[0]
+    copied = open_session(bundle / name, threads=1).run(["logits"], feed)[0]
+    mapped = open_session(bundle / name, threads=1, map_weights=True).run(["logits"], feed)[0]
     np.testing.assert_array_equal(copied, mapped)

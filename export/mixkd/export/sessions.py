@@ -1,12 +1,10 @@
 """An onnxruntime session of a graph that stands in memory."""
 
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import onnx
 
-from mixkd.runtime.session import make_session
+from mixkd.runtime.session import open_session
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -15,8 +13,5 @@ if TYPE_CHECKING:
 def session_of(
     model: onnx.ModelProto, *, threads: int | None = None, arena: bool = False
 ) -> "InferenceSession":
-    """Open a session of a graph, made as the runtime makes its own."""
-    with tempfile.TemporaryDirectory() as scratch:
-        file = Path(scratch) / "model.onnx"
-        onnx.save(model, file)
-        return make_session(file, threads=threads, arena=arena)
+    """Check a graph and open it, as the runtime opens its own."""
+    return open_session(model.SerializeToString(), threads=threads, arena=arena)

@@ -47,9 +47,8 @@ class OnnxVariant:
         return "onnxruntime"
 
     def weight_files(self) -> list[Path]:
-        """Return the ONNX file and the external data beside it."""
-        data = sorted(self.model.parent.glob(self.model.name + "*data"))
-        return [self.model, *data]
+        """Return the ONNX file, which holds all weights: external data is refused."""
+        return [self.model]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

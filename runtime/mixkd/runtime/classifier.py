@@ -17,7 +17,7 @@ from mixkd.runtime.encoding import Encoder, Text
 from mixkd.runtime.prediction import Prediction, Reader
 from mixkd.runtime.predictor import WINDOW, Predictor
 from mixkd.runtime.presets import SETTINGS, Preset
-from mixkd.runtime.session import open_session
+from mixkd.runtime.session import open_bundle_session
 from mixkd.runtime.single import SinglePredictor
 from mixkd.runtime.threads import available_threads
 
@@ -221,7 +221,7 @@ class Classifier:
 
     def _open_session(self) -> None:
         settings = SETTINGS[self._options.preset]
-        session = open_session(
+        session = open_bundle_session(
             self._bundle,
             threads=self._threads,
             arena=settings.stay_ready,

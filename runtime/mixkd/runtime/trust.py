@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from mixkd.errors import BundleError
-from mixkd.runtime.bundle import Bundle, Precision
+from mixkd.runtime.bundle import Precision
 
 Buffer: TypeAlias = mmap.mmap | bytes
 
@@ -50,53 +50,64 @@ _ENTRY_KEY, _ENTRY_VALUE = 1, 2
 
 @dataclass(slots=True)
 class GraphFacts:
-    """What counts for trust: the operators, and the files outside that hold weights."""
+    """What counts for trust: the operators, and the files outside that are said to hold weights."""
 
     operators: set[str] = field(default_factory=set)
     domains: set[str] = field(default_factory=set)
     external_files: set[str] = field(default_factory=set)
 
 
-def check_graph(bundle: Bundle) -> None:
-    """Refuse an ONNX file that could do more, or something else, than its manifest says.
+def check_graph(model: Path | bytes, *, precision: Precision | None = None) -> None:
+    """Refuse an ONNX graph that could do more than compute: foreign operators, weights in other files.
 
-    onnxruntime refuses unknown operators too, but would follow external data to any path.
+    onnxruntime refuses unknown operators too, but some versions of it follow external data to any path, and
+    to any address of the process's memory.
+
+    Args:
+        model: The ONNX file, or its content.
+        precision: The number format that it must have; None takes any.
 
     Raises:
-        BundleError: If the precision differs from the manifest's, an operator is foreign, or weights lie in a
-            file that the manifest doesn't list.
+        BundleError: If the graph isn't well-formed, holds what no export of mixkd writes, or has another
+            number format.
     """
-    model, manifest = bundle.model_path, bundle.manifest
-    facts = read_graph(model)
+    facts, name = read_graph(model), shown_name(model)
     foreign = facts.domains - KNOWN_DOMAINS
     if foreign:
+        raise BundleError(f"{name} has custom operators ({min(foreign)}): this runtime loads no foreign code")
+    if facts.external_files:
         raise BundleError(
-            f"{model} has custom operators ({min(foreign)}): this runtime loads no foreign code"
+            f"{name} reads weights from {min(facts.external_files)!r}: a graph holds its weights itself, "
+            "export it again"
         )
-    listed = {bundle.folder / name for name in manifest.files}
-    for name in facts.external_files:
-        if not name or ".." in Path(name).parts or model.parent / name not in listed:
-            raise BundleError(f"{model} reads weights from {name!r}, which is not a file of the bundle")
     found = Precision.INT8 if facts.operators & INTEGER_PRODUCTS else Precision.FP32
-    if found is not manifest.precision:
-        raise BundleError(
-            f"{model} is {found}, the manifest says {manifest.precision}: export the bundle again"
-        )
+    if precision is not None and found is not precision:
+        raise BundleError(f"{name} is {found}, the manifest says {precision}: export the bundle again")
 
 
-def read_graph(model: Path) -> GraphFacts:
-    """Walk an ONNX file without loading it.
+def read_graph(model: Path | bytes) -> GraphFacts:
+    """Walk an ONNX graph without loading it.
 
     Raises:
-        BundleError: If the file isn't well-formed protobuf.
+        BundleError: If it isn't well-formed protobuf.
     """
     facts = GraphFacts()
     try:
-        with model.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            _Walk(data, facts).message(0, len(data), "model")
+        if isinstance(model, bytes):
+            _Walk(model, facts).message(0, len(model), "model")
+        else:
+            with model.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                _Walk(data, facts).message(0, len(data), "model")
     except (OSError, ValueError, IndexError) as error:
-        raise BundleError(f"{model} is not an ONNX file ({error}): export the bundle again") from error
+        raise BundleError(
+            f"{shown_name(model)} is not an ONNX file ({error}): export the bundle again"
+        ) from error
     return facts
+
+
+def shown_name(model: Path | bytes) -> str:
+    """Return what an error calls the graph."""
+    return "the graph" if isinstance(model, bytes) else str(model)
 
 
 @dataclass(slots=True)

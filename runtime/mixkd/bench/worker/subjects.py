@@ -48,10 +48,10 @@ class _OnnxSubject:
     def __init__(self, variant: OnnxVariant, threads: int) -> None:
         from mixkd.runtime.encoding import Encoder
         from mixkd.runtime.predictor import Predictor
-        from mixkd.runtime.session import make_session
+        from mixkd.runtime.session import open_session
         from mixkd.runtime.single import SinglePredictor
 
-        session = make_session(variant.model, threads=threads)
+        session = open_session(variant.model, threads=threads)
         inputs = [entry.name for entry in session.get_inputs()]
         self._encoder = Encoder.from_folder(variant.tokenizer, max_length=variant.max_length, inputs=inputs)
         self._predictor = Predictor(session, self._encoder)
