@@ -11,6 +11,7 @@ import mixkd.compress.commands
 import mixkd.export.commands
 import mixkd.pipeline.commands
 import mixkd.runtime.commands
+from mixkd.console import say, warn
 from mixkd.errors import MkdError
 from mixkd.version import __version__
 
@@ -26,7 +27,7 @@ app = typer.Typer(
 
 def _print_version(value: bool) -> None:
     if value:
-        print(f"mixkd {__version__}")
+        say(f"mixkd {__version__}")
         raise typer.Exit
 
 
@@ -56,7 +57,7 @@ def main() -> None:
     try:
         app()
     except MkdError as error:
-        print(f"mkd: {error}", file=sys.stderr)
+        warn(f"mkd: {error}")
         sys.exit(error.exit_code)
 
 

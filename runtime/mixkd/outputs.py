@@ -1,12 +1,14 @@
-"""Result folders that are whole or absent, whatever happens while they are written."""
+"""Result files and folders that are whole or absent, whatever happens while they are written."""
 
 import errno
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from mixkd.errors import MkdError, OutputError
 
@@ -22,6 +24,8 @@ _NO_SPACE_WORDS = (
     "inline_container.cc",  # torch.save: "unexpected pos 576 vs 534"
     "requested and",  # numpy: "1000000 requested and 131056 written"
 )
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_NAME_BYTES = 200  # of a file's name in a temporary one's: file systems allow 255 in all
 _NO_ACCESS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
@@ -47,6 +51,40 @@ def check_output(folder: Path, *, overwrite: bool) -> None:
     parent = next(p for p in folder.parents if p.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK):
         raise OutputError(f"{parent} can't be written: name another folder with --output")
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[TextIO]:
+    """Yield a temporary file beside `path` that takes its place when the block ends without an error.
+
+    The file is UTF-8 and line breaks stay as they are written; bytes go to its `buffer`. Its name is its own,
+    so that several writers never meet, and it follows no link; a link at `path` is replaced, not followed.
+
+    Args:
+        path: The file to write, or to replace. Its folder is made where there is none.
+
+    Raises:
+        OutputError: If the file can't be written or the disk is full.
+    """
+    if path.is_dir() and not path.is_symlink():
+        raise OutputError(f"{path} is a folder: name a file")
+    with clear_write_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(_temporary_name(path.name))
+        try:
+            with os.fdopen(os.open(temporary, _NEW_FILE, 0o666), "w", encoding="utf-8", newline="") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        flush(path.parent)
+
+
+def _temporary_name(name: str) -> str:
+    start = name.encode("utf-8", "surrogateescape")[:_NAME_BYTES].decode("utf-8", "ignore")
+    return f".{start}.mkd-{secrets.token_hex(4)}.partial"
 
 
 @contextmanager
@@ -153,6 +191,8 @@ def _around(folder: Path) -> list[Path]:
 
 def flush(path: Path) -> None:
     """Have the file's or folder's content on the disk before returning."""
+    if os.name == "nt" and path.is_dir():
+        return  # Windows can't
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -25,7 +25,7 @@ from mixkd.corpus.corpus import Corpus, Example, Label
 from mixkd.corpus.files import Row, check_writable, write_rows
 from mixkd.errors import ConfigError, DataError, ModelError, OutputError
 from mixkd.outputs import clear_write_errors
-from mixkd.progress import progress
+from mixkd.progress import TerminalProgress
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +200,8 @@ def _translate(
     names: list[str],
 ) -> None:
     config = directions[0].config
-    with done.open("a", encoding="utf-8") as file, progress("translating", total=total) as advance:
+    translated = 0
+    with done.open("a", encoding="utf-8") as file, TerminalProgress() as progress:
         while batch := list(islice(examples, config.batch_size)):
             _seed(config.seed, batch)
             texts = [part for e in batch for part in (e.text, e.text2) if part is not None]
@@ -210,7 +211,8 @@ def _translate(
             for example in batch:
                 file.write(json.dumps(_line(example, back, names), ensure_ascii=False) + "\n")
             file.flush()
-            advance(len(batch))
+            translated += len(batch)
+            progress("translating", translated, total)
 
 
 def _seed(seed: int, batch: list[Example]) -> None:

@@ -17,6 +17,7 @@ from mixkd.compress.config import (
     FinetuneInputs,
     TrainingInputs,
 )
+from mixkd.console import say, warn
 from mixkd.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -53,13 +54,13 @@ def _train(kind: str, stage: Callable[..., "StageResult"], inputs: TrainingInput
         output=inputs.output,
         overwrite=inputs.overwrite,
         resume=inputs.resume,
-        announce=lambda line: typer.echo(f"note: {line}", err=True),
+        announce=lambda line: warn(f"note: {line}"),
     )
     if os.environ.get("RANK", "0") != "0":
         return  # of several processes the first one speaks
     for split, values in result.metrics.items():
-        typer.echo(f"{split}: " + ", ".join(f"{name} {value:.4f}" for name, value in values.items()))
-    typer.echo(f"{kind}: {result.folder}")
+        say(f"{split}: " + ", ".join(f"{name} {value:.4f}" for name, value in values.items()))
+    say(f"{kind}: {result.folder}")
 
 
 def _augment(inputs: AugmentInputs, config: AugmentConfig) -> None:
@@ -70,7 +71,7 @@ def _augment(inputs: AugmentInputs, config: AugmentConfig) -> None:
     found = augment(
         inputs.open(), inputs.output, config=config, overwrite=inputs.overwrite, resume=inputs.resume
     )
-    typer.echo(f"{found.written} of {found.translated} texts came back in other words: {inputs.output}")
+    say(f"{found.written} of {found.translated} texts came back in other words: {inputs.output}")
 
 
 def _check(
@@ -92,9 +93,9 @@ def _check(
     found = check_data(inputs.open(), labels=labels, tokenizer=tokenizer, max_length=max_length)
     for name, split in found.splits.items():
         kind = "scores" if are_scores(split.classes) else "classes"
-        typer.echo(f"{name}: {split.rows} texts, {len(split.classes)} {kind}")
+        say(f"{name}: {split.rows} texts, {len(split.classes)} {kind}")
     for line in found.warnings:
-        typer.echo(line)
+        say(line)
 
 
 def _need_torch() -> None:

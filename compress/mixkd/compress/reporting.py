@@ -1,10 +1,11 @@
 """What a training shows: transformers' progress bar on a terminal, a line now and then elsewhere."""
 
-import sys
 import time
 from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from mixkd.console import warn
 
 
 class LineReporter(TrainerCallback):
@@ -35,9 +36,7 @@ class LineReporter(TrainerCallback):
             return
         kind = "validation" if any(name.startswith("eval_") for name in logs) else "training"
         values = "  ".join(f"{name} {value:.4f}" for name, value in shown.items())
-        sys.stderr.write(
-            f"step {state.global_step}/{state.max_steps}  {kind}  {values}  {self._left(state)}\n"
-        )
+        warn(f"step {state.global_step}/{state.max_steps}  {kind}  {values}  {self._left(state)}")
 
     def _left(self, state: TrainerState) -> str:
         done = state.global_step - self._first_step

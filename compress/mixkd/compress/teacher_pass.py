@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 from mixkd.compress.checkpoints import accepted
 from mixkd.compress.data import Collator, token_counts
 from mixkd.compress.processes import process_state
-from mixkd.progress import progress
+from mixkd.progress import TerminalProgress
 
 _BATCH = 128
 
@@ -41,12 +41,12 @@ def _ask(model: PreTrainedModel, rows: Dataset, collator: Collator, file: Path) 
     order = np.argsort(token_counts(rows), kind="stable")  # near lengths together
     device = process_state().device
     nn.Module.to(model, device).eval()
-    with torch.inference_mode(), progress("asking the teacher", total=len(rows)) as advance:
+    with torch.inference_mode(), TerminalProgress() as progress:
         for start in range(0, len(order), _BATCH):
             chosen = order[start : start + _BATCH]
             batch = collator([rows[int(i)] for i in chosen])
             inputs = accepted(model, batch)
             outputs = model(**{name: tensor.to(device) for name, tensor in inputs.items()})
             answers[chosen] = outputs.logits.float().cpu().numpy()
-            advance(len(chosen))
+            progress("asking the teacher", start + len(chosen), len(order))
     answers.flush()

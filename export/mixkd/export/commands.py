@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mixkd.console import say, warn
 from mixkd.export.config import ExportConfig, ExportInputs
 from mixkd.options import Output, Overwrite, with_options
 
@@ -31,7 +32,7 @@ def export(
         config=config,
         corpus=inputs.open_if_given(),
         overwrite=overwrite,
-        progress=lambda step: typer.echo(f"{step} ...", err=True),
+        progress=lambda step: warn(f"{step} ..."),
     )
     _report(result)
 
@@ -43,12 +44,12 @@ def _report(result: "ExportResult") -> None:
     for trial in result.trials:
         kept = f", {len(trial.kept)} parts in fp32" if trial.kept else ""
         time = f"{trial.latency_ms:8.2f} ms" if trial.latency_ms is not None else ""
-        typer.echo(
+        say(
             f"  {trial.recipe:9} {trial.score:.2%} ({-trial.drop_points:+.2f}), "
             f"{trial.agreement:.2%} of the answers unchanged{time}{kept}"
         )
-    typer.echo(f"{result.bundle.folder} ({result.bundle.manifest.recipe})")
-    typer.echo(
+    say(f"{result.bundle.folder} ({result.bundle.manifest.recipe})")
+    say(
         f"  size      {result.file_bytes / 1e6:.2f} MB "
         f"(embeddings {sizes.embeddings_bytes / 1e6:.2f}, encoder {sizes.encoder_bytes / 1e6:.2f}, "
         f"head {sizes.head_bytes / 1e6:.2f})"
@@ -56,30 +57,25 @@ def _report(result: "ExportResult") -> None:
     if quality:
         name = quality.metric.replace("_", " ")
         student, fp32 = (shown(quality.metric, value) for value in (quality.student, quality.fp32))
-        typer.echo(f"  {name:9} {student} in PyTorch, {fp32} fp32", nl=False)
+        line = f"  {name:9} {student} in PyTorch, {fp32} fp32"
         if quality.int8 is not None and quality.int8_agreement is not None:
-            typer.echo(
-                f", {shown(quality.metric, quality.int8)} int8; "
-                f"{quality.int8_agreement:.2%} of the answers unchanged",
-                nl=False,
-            )
-        typer.echo(f" ({quality.rows} texts of {quality.split})")
+            int8 = shown(quality.metric, quality.int8)
+            line += f", {int8} int8; {quality.int8_agreement:.2%} of the answers unchanged"
+        say(f"{line} ({quality.rows} texts of {quality.split})")
     if result.trim:
-        typer.echo(f"  words     {result.trim.kept} of {result.trim.size} rows; {result.trim.describe()}")
+        say(f"  words     {result.trim.kept} of {result.trim.size} rows; {result.trim.describe()}")
     for name, value in result.bundle.manifest.quality.items():
         if name.startswith("agreement_on_"):
-            typer.echo(
-                f"  {name.removeprefix('agreement_on_'):9} {value:.2%} of the labels are the same there"
-            )
+            say(f"  {name.removeprefix('agreement_on_'):9} {value:.2%} of the labels are the same there")
     for note in result.notes:
-        typer.echo(f"  note: {note}")
+        say(f"  note: {note}")
 
 
 def inspect(bundle: Annotated[Path, typer.Argument(help="The bundle's folder.")]) -> None:
     """Show what a bundle holds: operators, weights by part, inputs, recipe, numbers, checksums."""
     from mixkd.export.inspection import describe
 
-    typer.echo(describe(bundle))
+    say(*describe(bundle).split("\n"))
 
 
 def register(app: typer.Typer) -> None:

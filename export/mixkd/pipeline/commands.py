@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from mixkd.compress.config import MINILM
+from mixkd.console import say, warn
 from mixkd.errors import BudgetError, MissingExtraError
 from mixkd.options import DataInputs, Output, Overwrite, Seed, with_options
 from mixkd.pipeline.search_grid import SearchConfig
@@ -32,10 +33,10 @@ def quickstart(
     """Fine-tune, distil, export and measure on the embedded data, and print the one table."""
     _need_extra("torch", "transformers", "optimum")
     from mixkd.bench.render.text import render_table
-    from mixkd.bench.terminal import TerminalProgress
     from mixkd.pipeline.quickstart import quickstart as run
+    from mixkd.progress import TerminalProgress
 
-    with TerminalProgress() as progress:
+    with TerminalProgress(lines=True) as progress:
         made = run(
             output,
             model=model,
@@ -43,12 +44,12 @@ def quickstart(
             seed=seed,
             overwrite=overwrite,
             resume=resume,
-            announce=lambda line: typer.echo(line, err=True),
+            announce=warn,
             progress=progress,
         )
-    typer.echo(render_table(made.report))
-    typer.echo(f"report: {made.report_folder / 'report.html'}")
-    typer.echo(f"bundle: {made.bundle}")
+    say(*render_table(made.report).split("\n"))
+    say(f"report: {made.report_folder / 'report.html'}")
+    say(f"bundle: {made.bundle}")
 
 
 def _need_extra(*packages: str) -> None:
@@ -74,13 +75,13 @@ def search(
     """Find the best student within a latency and a size; what can't keep them isn't trained."""
     _need_extra("torch", "transformers", "optimum")
     from mixkd.bench.targets.parse import parse_target
-    from mixkd.bench.terminal import TerminalProgress
     from mixkd.pipeline.search import RESULT_FILE
     from mixkd.pipeline.search import search as run
     from mixkd.pipeline.search_grid import read_distillation
     from mixkd.pipeline.search_outcomes import render_outcomes
+    from mixkd.progress import TerminalProgress
 
-    with TerminalProgress() as progress:
+    with TerminalProgress(lines=True) as progress:
         found = run(
             teacher,
             inputs.open(),
@@ -90,11 +91,11 @@ def search(
             target=parse_target(target),
             overwrite=overwrite,
             resume=resume,
-            announce=lambda line: typer.echo(line, err=True),
+            announce=warn,
             progress=progress,
         )
     name = found.best.name if found.best else None
-    typer.echo(render_outcomes(found.outcomes, metric=found.metric, best=name))
+    say(*render_outcomes(found.outcomes, metric=found.metric, best=name).split("\n"))
     if found.best is None:
         raise BudgetError(f"no student of the grid keeps the limits: see {output / RESULT_FILE}")
-    typer.echo(f"best: {found.best}")
+    say(f"best: {found.best}")

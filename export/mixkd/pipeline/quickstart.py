@@ -6,7 +6,6 @@ from pathlib import Path
 
 from mixkd.bench import bench
 from mixkd.bench.config import BenchConfig
-from mixkd.bench.measure import Progress, no_progress
 from mixkd.bench.report.schema import Report
 from mixkd.compress.config import MINILM, DistillConfig, FinetuneConfig
 from mixkd.compress.distill import distill
@@ -14,6 +13,7 @@ from mixkd.compress.finetune import finetune
 from mixkd.corpus.corpus import open_corpus
 from mixkd.export import ExportConfig, export_student
 from mixkd.outputs import check_output
+from mixkd.progress import Progress, no_progress
 
 DATA = "clinc150"
 STUDENT_LAYERS = 3

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mixkd.bench.progress import Progress, no_progress
 from mixkd.bench.report.schema import Report
 from mixkd.bench.report.writing import write_report
 from mixkd.bench.targets.base import Evidence, LocalTarget, Target
@@ -19,10 +18,11 @@ from mixkd.compress.student import layer_count
 from mixkd.corpus.corpus import Corpus
 from mixkd.errors import ConfigError, MkdError, OutputError
 from mixkd.export import export_student
-from mixkd.outputs import check_output, clear_write_errors
+from mixkd.outputs import check_output, clear_write_errors, whole_file
 from mixkd.pipeline.search_grid import Candidate, SearchConfig, make_grid
 from mixkd.pipeline.search_measuring import Measuring, Probe, why_absent
 from mixkd.pipeline.search_outcomes import Outcome, State, best_fitting, drop_out, mark_pareto
+from mixkd.progress import Progress, no_progress
 from mixkd.runs import read_run
 from mixkd.runtime.bundle import Bundle, open_bundle
 
@@ -112,7 +112,8 @@ def _open_output(output: Path, asked: dict[str, Any], *, overwrite: bool, resume
     with clear_write_errors(output):
         shutil.rmtree(output, ignore_errors=True)
         output.mkdir(parents=True)
-        _write(file, text)
+        with whole_file(file) as begun:
+            begun.write(text)
 
 
 class _Search:
@@ -177,7 +178,8 @@ class _Search:
                 probes |= {probe.name: probe for probe in self._measuring.probe(new, Path(scratch))}
             # What failed is tried again the next time.
             kept = [asdict(probe) for probe in probes.values() if probe.failure is None]
-            _write(file, json.dumps(kept, indent=1) + "\n")
+            with whole_file(file) as kept_file:
+                kept_file.write(json.dumps(kept, indent=1) + "\n")
         found = [drop_out(probes[candidate.name], self._grid) for candidate in candidates]
         dropped = [outcome for outcome in found if outcome is not None]
         for outcome in dropped:
@@ -238,11 +240,5 @@ class _Search:
             "best": best.name if best else None,
             "candidates": [asdict(one) for one in found],
         }
-        _write(self._output / RESULT_FILE, json.dumps(body, indent=2, ensure_ascii=False) + "\n")
-
-
-def _write(file: Path, text: str) -> None:
-    """Write a file whole, or leave the one that stood there."""
-    partial = file.with_name(f".{file.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(file)
+        with whole_file(self._output / RESULT_FILE) as file:
+            file.write(json.dumps(body, indent=2, ensure_ascii=False) + "\n")

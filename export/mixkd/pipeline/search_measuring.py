@@ -8,7 +8,6 @@ from mixkd.bench.config import BenchConfig
 from mixkd.bench.making import bundle_variant
 from mixkd.bench.measure import measure
 from mixkd.bench.plan import Plan
-from mixkd.bench.progress import Progress
 from mixkd.bench.report.schema import Report
 from mixkd.bench.sampling import TokenCounter, draw_sample
 from mixkd.bench.targets.base import Target
@@ -20,6 +19,7 @@ from mixkd.errors import MkdError
 from mixkd.export import export_student
 from mixkd.labels import label_space_of
 from mixkd.pipeline.search_grid import Candidate, Shape
+from mixkd.progress import Progress
 from mixkd.runtime.bundle import Bundle
 
 _PROBE_ROWS = 200

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from mixkd.bench.options import BenchOptions
+from mixkd.console import say, warn
 from mixkd.errors import RegressionError
 from mixkd.options import DataInputs, Output, Overwrite, with_options
 
@@ -48,10 +49,10 @@ def bench(
     from mixkd.bench.render.text import absent_name, render_table
     from mixkd.bench.run import bench as run
     from mixkd.bench.targets.parse import parse_target
-    from mixkd.bench.terminal import TerminalProgress
+    from mixkd.progress import TerminalProgress
 
     config = options.config(quick=quick, full=full)
-    with TerminalProgress() as progress:
+    with TerminalProgress(lines=True) as progress:
         report = run(
             bundle,
             inputs.open(),
@@ -65,12 +66,12 @@ def bench(
             overwrite=overwrite,
             progress=progress,
         )
-    typer.echo(render_table(report))
+    say(*render_table(report).split("\n"))
     for absent in report.absent:
-        typer.echo(f"{absent_name(absent)} is absent: {absent.reason}", err=True)
+        warn(f"{absent_name(absent)} is absent: {absent.reason}")
     for warning in report.warnings:
-        typer.echo(f"noisy run: {warning}", err=True)
-    typer.echo(f"report: {output / 'report.html'}")
+        warn(f"noisy run: {warning}")
+    say(f"report: {output / 'report.html'}")
 
 
 def compare(
@@ -86,7 +87,7 @@ def compare(
 
     allowed = parse_share(max_regression)
     comparison = compare_reports(read_report(old), read_report(new), max_regression=allowed)
-    typer.echo(render_comparison(comparison))
+    say(*render_comparison(comparison).split("\n"))
     if comparison.regressions:
         worst = comparison.regressions[0]
         count = len(comparison.regressions)
@@ -101,4 +102,4 @@ def targets() -> None:
     rows = [
         (t.name, t.evidence, t.note, f"needs {t.missing}" if t.missing else "ready") for t in list_targets()
     ]
-    typer.echo(align([("target", "evidence", "what", "state"), *rows], left=4))
+    say(*align([("target", "evidence", "what", "state"), *rows], left=4).split("\n"))

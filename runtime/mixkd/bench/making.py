@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from mixkd.bench.progress import Progress
 from mixkd.bench.report.schema import Absent
 from mixkd.bench.variants import Kind, OnnxVariant, Variant
 from mixkd.errors import BundleError, MkdError, ModelError
 from mixkd.extras import plugin
+from mixkd.progress import Progress
 from mixkd.runtime.bundle import Bundle, Manifest, Precision, open_bundle
 
 STUDENT_WEIGHTS = "model.safetensors"

@@ -12,7 +12,6 @@ from mixkd.bench.config import BenchConfig
 from mixkd.bench.drive.raw import Raw
 from mixkd.bench.drive.turns import measure_on
 from mixkd.bench.plan import Plan
-from mixkd.bench.progress import Progress, no_progress
 from mixkd.bench.report.quality import truth
 from mixkd.bench.report.schema import METHOD, Report
 from mixkd.bench.sampling import Sample
@@ -21,8 +20,7 @@ from mixkd.bench.variants import check_names
 from mixkd.corpus.corpus import Corpus
 from mixkd.errors import MeasureError
 from mixkd.metrics import HEADLINE
-
-__all__ = ["Progress", "measure", "no_progress"]
+from mixkd.progress import Progress, no_progress
 
 
 def measure(plan: Plan, *, progress: Progress = no_progress) -> Report:

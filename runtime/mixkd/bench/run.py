@@ -9,7 +9,6 @@ from mixkd.bench.config import BenchConfig
 from mixkd.bench.making import make_variants, other_bundles
 from mixkd.bench.measure import measure
 from mixkd.bench.plan import Plan
-from mixkd.bench.progress import Progress, no_progress
 from mixkd.bench.report.schema import Report
 from mixkd.bench.report.writing import write_report
 from mixkd.bench.sampling import TokenCounter, draw_sample
@@ -17,6 +16,7 @@ from mixkd.bench.targets.base import LocalTarget, Target
 from mixkd.corpus.corpus import Corpus, open_corpus
 from mixkd.errors import MeasureError
 from mixkd.outputs import fresh_folder
+from mixkd.progress import Progress, no_progress
 from mixkd.runtime.bundle import open_bundle
 
 

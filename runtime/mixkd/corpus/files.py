@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TextIO, TypeAlias
 
 from mixkd.errors import DataError, MissingExtraError, OutputError
-from mixkd.outputs import clear_write_errors, flush
+from mixkd.outputs import whole_file
 
 SUFFIXES = (".tsv", ".csv", ".jsonl", ".parquet")
 WRITABLE = (".tsv", ".csv", ".jsonl")
@@ -53,19 +53,10 @@ def write_rows(path: Path, columns: list[str], rows: Iterable[Row]) -> None:
         OutputError: If the disk is full or the folder can't be written.
     """
     check_writable(path)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with clear_write_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with partial.open("w", encoding="utf-8", newline="") as file:
-                write = _line_writer(path.suffix.lower(), columns, file)
-                for row in rows:
-                    write(row)
-            flush(partial)
-            partial.replace(path)
-            flush(path.parent)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_file(path) as file:
+        write = _line_writer(path.suffix.lower(), columns, file)
+        for row in rows:
+            write(row)
 
 
 def _line_writer(suffix: str, columns: list[str], file: TextIO) -> Callable[[Row], object]:

@@ -155,19 +155,13 @@ def seal_bundle(folder: Path, manifest: Manifest) -> Bundle:
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write `mkd.json` in one step: a reader finds the old one or the new one."""
-    from mixkd.outputs import clear_write_errors, flush  # an app that only reads needs none of it
+    from mixkd.outputs import whole_file  # an app that only reads needs none of it
 
     body = {"format_version": FORMAT_VERSION, **asdict(manifest)}
     body = {"checksum": _checksum(body), **body}
     text = json.dumps(body, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    temporary = folder / f".{MANIFEST_FILE}.partial"
-    try:
-        with clear_write_errors(folder / MANIFEST_FILE):
-            temporary.write_text(text, encoding="utf-8")
-            flush(temporary)
-            temporary.replace(folder / MANIFEST_FILE)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(folder / MANIFEST_FILE) as file:
+        file.write(text)
 
 
 def _read_manifest(folder: Path) -> Any:

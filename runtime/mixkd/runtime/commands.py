@@ -1,6 +1,5 @@
 """The commands of the runtime stage."""
 
-import json
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -11,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mixkd import options
+from mixkd.console import answer as give
+from mixkd.console import say, say_fields
 from mixkd.errors import DataError
 from mixkd.runtime.presets import Preset
 
@@ -53,11 +54,11 @@ def predict(
     # The answers first: they pull the texts, and the last pull must find neither.
     for answer, text in zip(answers, shown, strict=False):
         if as_json:
-            typer.echo(json.dumps({"text": text, **asdict(answer)}))
+            give({"text": text, **asdict(answer)}, as_json=True)
             continue
         names = ",".join(answer.labels) or answer.label
         best = (f"{name}={share:.4f}" for name, share in answer.top)
-        typer.echo("\t".join([names, f"{answer.score:.4f}", *best]))
+        say_fields(names, f"{answer.score:.4f}", *best)
 
 
 @options.with_options(inputs=options.DataInputs)
@@ -90,12 +91,12 @@ def calibrate(
         abstain_label=abstain_label,
     )
     if as_json:
-        typer.echo(json.dumps(asdict(found)))
+        give(found, as_json=True)
         return
-    typer.echo(f"threshold {found.threshold:.4f}, below it the label {found.abstain_label!r}")
+    say(f"threshold {found.threshold:.4f}, below it the label {found.abstain_label!r}")
     for name, result in (("chosen on", found.chosen_on), ("judged on", found.judged_on)):
         if result is not None:
-            typer.echo(
+            say(
                 f"{name} {result.in_scope_texts} + {result.out_of_scope_texts} texts: in-scope accuracy "
                 f"{result.in_scope_accuracy:.2%} (without threshold {result.in_scope_accuracy_before:.2%}), "
                 f"out-of-scope recall {result.out_of_scope_recall:.2%}"

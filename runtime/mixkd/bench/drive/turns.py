@@ -22,7 +22,6 @@ from mixkd.bench.drive.processes import WorkerProcess
 from mixkd.bench.drive.raw import Found, Raw
 from mixkd.bench.drive.scenario_runs import run_scenarios
 from mixkd.bench.plan import Plan
-from mixkd.bench.progress import Progress
 from mixkd.bench.report.intervals import LEAST_SAMPLES
 from mixkd.bench.report.schema import Absent, Place
 from mixkd.bench.targets.base import Evidence, LocalTarget, Target
@@ -30,6 +29,7 @@ from mixkd.bench.targets.emulate import EmulatedTarget
 from mixkd.bench.targets.profiles import ProfileTarget
 from mixkd.bench.worker.timing import Block
 from mixkd.errors import MeasureError
+from mixkd.progress import Progress
 from mixkd.runtime.encoding import Text
 
 _T = TypeVar("_T")

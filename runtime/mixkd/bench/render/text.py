@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from mixkd.bench.report.intervals import Interval
 from mixkd.bench.report.schema import Absent, Report, Row
+from mixkd.console import visible
 
 COLUMNS = ("p50 ms", "p90 ms", "peak memory", "size", "speed-up")
 """The headings behind the variant's name and the main metric."""
@@ -19,6 +20,7 @@ def render_table(report: Report) -> str:
 
 def align(lines: Sequence[Sequence[str]], *, left: int = 1) -> str:
     """Return lines of texts as columns, the first line underlined, the first `left` columns flush left."""
+    lines = [[visible(text) for text in line] for line in lines]
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     drawn = [_line(line, widths, left) for line in lines]
     drawn.insert(1, "  ".join("─" * width for width in widths))
