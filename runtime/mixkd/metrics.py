@@ -10,10 +10,22 @@ from mixkd.task import Task
 HEADLINE = {Task.SINGLE_LABEL: "accuracy", Task.MULTI_LABEL: "micro_f1", Task.REGRESSION: "pearson"}
 """The one metric by which models are chosen and compared; higher is better for all three."""
 
+_NOT_RATES = frozenset({"pearson", "spearman", "mse"})
 
-def shown(name: str, value: float) -> str:
-    """Return a metric as people write it: a correlation as a number, a rate in percent."""
-    return f"{value:.4f}" if name in {"pearson", "spearman", "mse"} else f"{value:.2%}"
+
+def format_metric(name: str, value: float) -> str:
+    """Return a metric for people: a rate as 95.11 %, a correlation or an error as 0.9511.
+
+    Args:
+        name: The metric, a key of what `evaluate` returns.
+        value: A rate is a fraction of one.
+    """
+    return f"{value:.4f}" if name in _NOT_RATES else format_rate(value)
+
+
+def format_rate(value: float) -> str:
+    """Return a fraction of one in percent, as 95.11 %."""
+    return f"{100 * value:.2f} %"
 
 
 def evaluate(logits: ArrayLike, targets: ArrayLike, task: Task) -> Mapping[str, float]:

@@ -104,7 +104,7 @@ def test_auto_keeps_the_fastest_within_the_budget(
     within = [trial for trial in trials if trial["drop_points"] <= 5]
     fastest = min(within, key=lambda trial: trial["latency_ms"])["recipe"]
     assert open_bundle(tmp_path / "b").manifest.recipe == fastest
-    assert all(f"  {trial['recipe']:9} {trial['score']:.2%}" in printed.stdout for trial in trials)
+    assert all(f"  {trial['recipe']:9} {100 * trial['score']:.2f} %" in printed.stdout for trial in trials)
 
 
 def test_auto_climbs_where_no_plain_recipe_is_within(

@@ -30,7 +30,7 @@ def test_export_prints_the_size_by_part_and_the_accuracy_before_and_after(printe
     quality = open_bundle(bundle).manifest.quality
     assert str(bundle) in text
     assert "embeddings 0.01, encoder 0." in text
-    assert f"100.00% in PyTorch, 100.00% fp32, {quality['int8']:.2%} int8" in text
+    assert f"100.00 % in PyTorch, 100.00 % fp32, {100 * quality['int8']:.2f} % int8" in text
     assert "60 texts of test" in text
 
 

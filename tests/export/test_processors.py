@@ -33,8 +33,8 @@ def test_portable_labels_are_the_same_on_another_processor(
     # Another kernel of the same sums: rounding alone, and not the very same program.
     assert 0 < found["largest_difference"] < 0.1
     assert open_bundle(tmp_path / "b").manifest.quality[f"agreement_on_{name}"] == 1
-    assert f"{name:9} 100.00% of the labels are the same there" in result.stdout
-    assert f"| {name} | 100.00% |" in (tmp_path / "b" / "README.md").read_text()
+    assert f"{name:9} 100.00 % of the labels are the same there" in result.stdout
+    assert f"| {name} | 100.00 % |" in (tmp_path / "b" / "README.md").read_text()
 
 
 def test_processor_that_answers_otherwise_is_noted() -> None:

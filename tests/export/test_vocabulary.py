@@ -102,7 +102,8 @@ def test_loss_on_words_outside_is_reported(bundles: tuple[Path, Path]) -> None:
     assert report["texts"] == 1
     assert report["kept"] < report["size"]
     rows = f"{report['kept']} of {report['size']}"
-    sentence = f"on the 1 judged texts with others, {report['student']:.2%} became {report['bundle']:.2%}"
+    before, after = (f"{100 * report[name]:.2f} %" for name in ("student", "bundle"))
+    sentence = f"on the 1 judged texts with others, {before} became {after}"
     card = (trimmed / "README.md").read_text()
     assert rows in card
     assert sentence in card

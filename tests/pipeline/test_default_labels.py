@@ -36,9 +36,10 @@ def test_teacher_with_default_labels_is_measured_as_teacher_and_as_student(
         tmp_path / name for name in ("encoder", "teacher", "student", "bundle")
     )
     write_student(encoder, tiny_classifier("bert"))
-    training = {"epochs": 1.0, "batch_size": 16, "max_length": 24}
-    finetune(str(encoder), corpus, teacher, config=FinetuneConfig(**training))
-    distill(str(teacher), corpus, student, config=DistillConfig(student_layers=1, **training))
+    first = FinetuneConfig(epochs=1, batch_size=16, max_length=24)
+    finetune(str(encoder), corpus, teacher, config=first)
+    second = DistillConfig(student_layers=1, epochs=1, batch_size=16, max_length=24)
+    distill(str(teacher), corpus, student, config=second)
     for folder in (teacher, student):
         assert "id2label" not in json.loads((folder / "config.json").read_text(encoding="utf-8"))
     export_student(student, bundle, config=ExportConfig(), corpus=corpus)

@@ -109,6 +109,13 @@ def test_table_has_the_best_on_top_and_says_why_others_are_out() -> None:
     assert lines[4].endswith("skipped: 9.00 MB, the limit is 8")
 
 
+def test_table_prints_correlations_as_numbers() -> None:
+    found = mark_pareto([measured("a", 0.8214, 1.0, 9)])
+    table = render_outcomes(found, metric="pearson", best="a")
+    assert table.splitlines()[2].split()[:2] == ["a", "0.8214"]
+    assert "%" not in table
+
+
 def test_training_is_read_from_a_file_but_for_the_student(tmp_path: Path) -> None:
     file = tmp_path / "training.toml"
     file.write_text('method = "tmkd"\nstudent-layers = 2\nepochs = 5.0\n', encoding="utf-8")

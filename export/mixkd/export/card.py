@@ -8,7 +8,7 @@ from mixkd.export.judge.flips import Comparison
 from mixkd.export.judge.judge import Quality
 from mixkd.export.judge.processors import OtherProcessor
 from mixkd.export.vocabulary import TrimReport
-from mixkd.metrics import shown
+from mixkd.metrics import format_metric, format_rate
 from mixkd.runtime.bundle import Manifest
 from mixkd.runtime.encoding import Text
 
@@ -91,7 +91,7 @@ def _quality_table(quality: Quality | None) -> str:
         ("int8 graph", quality.int8, quality.int8_agreement),
     ]
     lines = [
-        f"| {name} | {shown(quality.metric, value)} | {'' if same is None else f'{same:.2%}'} |"
+        f"| {name} | {format_metric(quality.metric, value)} | {'' if same is None else format_rate(same)} |"
         for name, value, same in rows
         if value is not None
     ]
@@ -109,7 +109,7 @@ def _vocabulary(trim: TrimReport | None) -> str:
 def _processors(processors: tuple[OtherProcessor, ...]) -> str:
     if not processors:
         return ""
-    rows = [f"| {p.name} | {p.agreement:.2%} | {p.largest_difference:.2g} |" for p in processors]
+    rows = [f"| {p.name} | {format_rate(p.agreement)} | {p.largest_difference:.2g} |" for p in processors]
     head = f"\n\nOn other processors, emulated, {processors[0].texts} of these texts:\n\n"
     columns = "| | answers as here | largest difference of two logits |\n|---|---|---|\n"
     return head + columns + "\n".join(rows)
@@ -124,7 +124,8 @@ def _flips(comparison: Comparison) -> str:
         f"{comparison.flipped} texts got another label than from the fp32 graph: {comparison.broken} right "
         f"ones became wrong, {comparison.repaired} wrong ones right "
         f"(McNemar's p {comparison.mcnemar_p:.2g}). "
-        f"Calibration error {comparison.fp32_ece:.2%} before, {comparison.int8_ece:.2%} after. "
+        f"Calibration error {format_rate(comparison.fp32_ece)} before, "
+        f"{format_rate(comparison.int8_ece)} after. "
         f"Labels whose recall fell most: {losers}.",
         "",
     ]

@@ -38,15 +38,16 @@ def export(
 
 
 def _report(result: "ExportResult") -> None:
-    from mixkd.metrics import shown
+    from mixkd.metrics import format_metric, format_rate
 
     sizes, quality = result.sizes, result.quality
     for trial in result.trials:
+        assert quality is not None, "trials are measured on the data"
         kept = f", {len(trial.kept)} parts in fp32" if trial.kept else ""
         time = f"{trial.latency_ms:8.2f} ms" if trial.latency_ms is not None else ""
         say(
-            f"  {trial.recipe:9} {trial.score:.2%} ({-trial.drop_points:+.2f}), "
-            f"{trial.agreement:.2%} of the answers unchanged{time}{kept}"
+            f"  {trial.recipe:9} {format_metric(quality.metric, trial.score)} ({-trial.drop_points:+.2f}), "
+            f"{format_rate(trial.agreement)} of the answers unchanged{time}{kept}"
         )
     say(f"{result.bundle.folder} ({result.bundle.manifest.recipe})")
     say(
@@ -56,17 +57,18 @@ def _report(result: "ExportResult") -> None:
     )
     if quality:
         name = quality.metric.replace("_", " ")
-        student, fp32 = (shown(quality.metric, value) for value in (quality.student, quality.fp32))
+        student, fp32 = (format_metric(quality.metric, value) for value in (quality.student, quality.fp32))
         line = f"  {name:9} {student} in PyTorch, {fp32} fp32"
         if quality.int8 is not None and quality.int8_agreement is not None:
-            int8 = shown(quality.metric, quality.int8)
-            line += f", {int8} int8; {quality.int8_agreement:.2%} of the answers unchanged"
+            int8 = format_metric(quality.metric, quality.int8)
+            line += f", {int8} int8; {format_rate(quality.int8_agreement)} of the answers unchanged"
         say(f"{line} ({quality.rows} texts of {quality.split})")
     if result.trim:
         say(f"  words     {result.trim.kept} of {result.trim.size} rows; {result.trim.describe()}")
     for name, value in result.bundle.manifest.quality.items():
         if name.startswith("agreement_on_"):
-            say(f"  {name.removeprefix('agreement_on_'):9} {value:.2%} of the labels are the same there")
+            processor = name.removeprefix("agreement_on_")
+            say(f"  {processor:9} {format_rate(value)} of the labels are the same there")
     for note in result.notes:
         say(f"  note: {note}")
 

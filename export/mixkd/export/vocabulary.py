@@ -20,6 +20,7 @@ from tokenizers import Tokenizer
 
 from mixkd.errors import ConfigError
 from mixkd.export.judge.judge import Judge, Logits
+from mixkd.metrics import format_metric
 from mixkd.runtime.encoding import Text
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ class TrimReport:
         kept: Pieces that are left.
         size: Pieces there were.
         texts: Judged texts with a piece that isn't left.
+        metric: The task's headline metric.
         student: The headline metric of the PyTorch student on those texts; None where there are none.
         bundle: The same of the graph that answers.
     """
@@ -108,6 +110,7 @@ class TrimReport:
     kept: int
     size: int
     texts: int
+    metric: str
     student: float | None
     bundle: float | None
 
@@ -119,7 +122,8 @@ class TrimReport:
         """Return in words what the smaller table does to the texts that need more."""
         if self.student is None or self.bundle is None:
             return "every judged text is made of those"
-        return f"on the {self.texts} judged texts with others, {self.student:.2%} became {self.bundle:.2%}"
+        before, after = (format_metric(self.metric, value) for value in (self.student, self.bundle))
+        return f"on the {self.texts} judged texts with others, {before} became {after}"
 
 
 def measure_trim(
@@ -142,6 +146,7 @@ def measure_trim(
         kept=len(kept),
         size=vocabulary.size,
         texts=len(rows),
+        metric=judge.metric,
         student=judge.score(judge.reference, rows=rows) if rows else None,
         bundle=judge.score(logits, rows=rows) if rows else None,
     )

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from mixkd.bench.render.text import NOTHING, align, megabytes, milliseconds, percent
+from mixkd.bench.render.text import NOTHING, align, megabytes, milliseconds
+from mixkd.metrics import format_metric
 from mixkd.pipeline.search_grid import SearchConfig
 from mixkd.pipeline.search_measuring import Probe
 
@@ -105,8 +106,8 @@ def render_outcomes(outcomes: Sequence[Outcome], *, metric: str, best: str | Non
         lines.append(
             (
                 one.name,
-                NOTHING if one.score is None else percent(one.score),
-                NOTHING if one.test_score is None else percent(one.test_score),
+                NOTHING if one.score is None else format_metric(metric, one.score),
+                NOTHING if one.test_score is None else format_metric(metric, one.test_score),
                 milliseconds(one.p50_ms),
                 megabytes(one.peak_rss_bytes),
                 megabytes(one.size_bytes),

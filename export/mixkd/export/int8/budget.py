@@ -23,6 +23,7 @@ from mixkd.export.config import ExportConfig, Recipe, TableFormat
 from mixkd.export.int8.quantize import Quantized, Ranges, quantize
 from mixkd.export.int8.speed import measure_latencies_ms
 from mixkd.export.judge.judge import Judge, Logits
+from mixkd.metrics import format_metric
 from mixkd.task import Task
 
 SENSITIVITY_ROWS = 200
@@ -120,8 +121,8 @@ def choose(
     best = min(trials, key=lambda trial: trial.drop_points)
     raise BudgetError(
         f"no int8 of this student stays within {budget:g} points of its "
-        f"{judge.student_score:.2%} on {judge.examples.split}: {len(trials)} candidates lost "
-        f"{best.drop_points:.2f} points or more (the best: {_name(best)}); "
+        f"{format_metric(judge.metric, judge.student_score)} on {judge.examples.split}: "
+        f"{len(trials)} candidates lost {best.drop_points:.2f} points or more (the best: {_name(best)}); "
         "raise --max-drop, or export with --no-int8"
     )
 

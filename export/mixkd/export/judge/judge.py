@@ -80,6 +80,11 @@ class Judge:
         self._max_length = max_length
 
     @property
+    def metric(self) -> str:
+        """The name of the task's headline metric."""
+        return HEADLINE[self.examples.task]
+
+    @property
     def student_score(self) -> float:
         """The headline metric of the PyTorch student."""
         return self.score(self.reference)
@@ -110,7 +115,7 @@ class Judge:
     def score(self, logits: Logits, *, rows: Sequence[int] | None = None) -> float:
         """Return the task's headline metric on the labelled rows, or on some rows, a fraction of one."""
         task, chosen = self.examples.task, slice(None) if rows is None else list(rows)
-        return evaluate(logits[chosen], self.examples.target[chosen], task)[HEADLINE[task]]
+        return evaluate(logits[chosen], self.examples.target[chosen], task)[self.metric]
 
     def agreement(self, logits: Logits) -> float:
         """Return the share of texts answered as the PyTorch student answers them, right or wrong."""
@@ -121,7 +126,7 @@ class Judge:
         return Quality(
             split=self.examples.split,
             rows=len(self.examples.texts),
-            metric=HEADLINE[self.examples.task],
+            metric=self.metric,
             student=self.student_score,
             fp32=self.score(fp32),
             int8=None if int8 is None else self.score(int8),
