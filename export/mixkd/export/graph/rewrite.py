@@ -108,6 +108,6 @@ def _answers_alike(before: onnx.ModelProto, after: onnx.ModelProto, *, max_lengt
 
 def _pieces(model: onnx.ModelProto) -> int:
     """Return a number of pieces that the table of words surely has; a trimmed one may have very few."""
-    rows = {tensor.name: tensor.dims[0] for tensor in model.graph.initializer if len(tensor.dims) == 2}
+    rows = {tensor.name: int(tensor.dims[0]) for tensor in model.graph.initializer if len(tensor.dims) == 2}
     tables = [n.input[0] for n in model.graph.node if n.op_type == "Gather" and n.input[1] == "input_ids"]
     return min([MOST_PIECES_CHECKED, *(rows[table] for table in tables if table in rows)])
