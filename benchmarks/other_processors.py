@@ -10,8 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from mixkd.bench.report.reading import read_report
-from mixkd.bench.report.schema import REPORT_FILE
+from mixkd.bench.report.files import REPORT_FILE, read_report
 from mixkd.bench.targets.emulate import PROCESSORS
 
 
@@ -49,7 +48,7 @@ def main() -> None:
         }
         for row in report.rows
     ]
-    result = {"versions": report.places[0].environment.versions, "rows": rows}
+    result = {"versions": report.targets[0].environment.versions, "rows": rows}
     given.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 

@@ -5,7 +5,7 @@ import functools
 import inspect
 import json
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
@@ -39,6 +39,19 @@ def required(help: str) -> Any:
     return field(metadata={"help": help, "flag": None})
 
 
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """Several options that one flag sets.
+
+    Attributes:
+        help: What the flag is for.
+        values: The options' values; the command line and the config file go before them.
+    """
+
+    help: str
+    values: Mapping[str, Any]
+
+
 @dataclass(frozen=True, kw_only=True)
 class DataInputs:
     """The texts a command is given."""
@@ -61,13 +74,18 @@ class DataInputs:
 
 
 def with_options(
-    **classes: type["DataclassInstance"],
+    *, presets: Mapping[str, Preset] | None = None, **classes: type["DataclassInstance"]
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command one option per field of some dataclasses; it gets an instance of each, by these names.
 
     The fields' types, defaults and helps stand once, in the dataclass. Where one of them is `config`, a
     `--config` file (TOML, or the `run.json` of an earlier run) fills in what the command line leaves out.
+
+    Args:
+        presets: Flags by name, at most one of them given; what they set shows in the options' help.
+        classes: The dataclasses.
     """
+    presets = presets or {}
     hints = {name: hint for made in classes.values() for name, hint in get_type_hints(made).items()}
     knobs = [f for made in classes.values() for f in fields(made) if f.init]
 
@@ -76,7 +94,8 @@ def with_options(
         def wrapper(**given: Any) -> None:
             file = given.pop("config_file", None)
             on_line = {f.name: given.pop(f.name) for f in knobs}
-            values = read_config(file, *classes.values())
+            values = _preset(presets, [name for name in presets if given.pop(name)])
+            values |= read_config(file, *classes.values())
             values |= {name: _hashable(value) for name, value in on_line.items() if value not in (None, [])}
             command(**{name: _instance(made, values) for name, made in classes.items()}, **given)
 
@@ -84,9 +103,10 @@ def with_options(
         own = [p for p in signature.parameters.values() if p.name not in classes]
         must, may = ([f for f in knobs if (f.default is MISSING) == first] for first in (True, False))
         parameters = [
-            *(_parameter(f, hints[f.name]) for f in must),
+            *(_parameter(f, hints[f.name], presets) for f in must),
             *(p.replace(kind=_KEYWORD) for p in own),
-            *(_parameter(f, hints[f.name]) for f in may),
+            *(_flag(name, preset) for name, preset in presets.items()),
+            *(_parameter(f, hints[f.name], presets) for f in may),
         ]
         if "config" in classes:
             parameters.append(
@@ -103,11 +123,24 @@ def _hashable(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _parameter(knob: "Field[Any]", hint: Any) -> inspect.Parameter:
+def _preset(presets: Mapping[str, Preset], asked: list[str]) -> dict[str, Any]:
+    if len(asked) > 1:
+        raise ConfigError(f"{' and '.join(f'--{name}' for name in asked)} exclude each other: give one")
+    return dict(presets[asked[0]].values) if asked else {}
+
+
+def _flag(name: str, preset: Preset) -> inspect.Parameter:
+    annotation = Annotated[bool, typer.Option(f"--{name}", help=preset.help)]
+    return inspect.Parameter(name, _KEYWORD, default=False, annotation=annotation)
+
+
+def _parameter(knob: "Field[Any]", hint: Any, presets: Mapping[str, Preset]) -> inspect.Parameter:
     """Return the option of one field; absent from the command line it is None, or no values."""
     names = (knob.metadata["flag"],) if knob.metadata["flag"] else ()
-    default = {None: "", (): "", MISSING: " [required]"}.get(knob.default, f" [{knob.default}]")
-    info = typer.Option(*names, help=knob.metadata["help"] + default, show_default=False)
+    default = {None: [], (): [], MISSING: ["required"]}.get(knob.default, [str(knob.default)])
+    default += [f"{name}: {p.values[knob.name]}" for name, p in presets.items() if knob.name in p.values]
+    shown = f" [{'; '.join(default)}]" if default else ""
+    info = typer.Option(*names, help=knob.metadata["help"] + shown, show_default=False)
     kind: Any = list[str] if get_origin(hint) is tuple else hint
     annotation: Any = Annotated[kind | None, info]
     return inspect.Parameter(knob.name, _KEYWORD, default=None, annotation=annotation)

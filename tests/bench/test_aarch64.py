@@ -7,8 +7,9 @@ import pytest
 
 from mixkd.bench.measure import measure
 from mixkd.bench.plan import Plan
+from mixkd.bench.report.figures import Evidence
 from mixkd.bench.report.schema import Report, Row
-from mixkd.bench.targets.base import Evidence, LocalTarget
+from mixkd.bench.targets.base import LocalTarget
 from mixkd.bench.targets.emulate import AARCH64_ROOT, EmulatedTarget, aarch64_root
 from mixkd.bench.targets.parse import parse_target
 from mixkd.bench.variants import Variant
@@ -74,7 +75,7 @@ def test_ssh_measures_on_an_arm_python(
     python.chmod(0o755)
     targets = (LocalTarget(), server.target(str(python)))
     report = measure(replace(small, variants=(int8,), targets=targets))
-    environment = report.places[1].environment
+    environment = report.targets[1].environment
     assert (environment.machine, environment.processor) == ("aarch64", "Cortex-A72")
     assert "asimd" in environment.isa
     row = _rows(report, "ssh://loopback")["student-int8"]

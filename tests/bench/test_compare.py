@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mixkd.bench.compare import compare_reports, parse_share, render_comparison
+from mixkd.bench.report.files import to_json
 from mixkd.bench.report.intervals import wilson
 from mixkd.bench.report.schema import Report, Row
 from mixkd.errors import ConfigError, MeasureError
@@ -80,9 +81,11 @@ def test_accuracy_regresses_only_outside_the_interval(report: Report, right: int
 
 
 def test_other_processor_or_texts_are_not_compared(report: Report) -> None:
-    place = report.places[0]
+    place = report.targets[0]
     other = replace(place, environment=replace(place.environment, processor="another"))
-    comparison = compare_reports(report, replace(report, places=(other,), data=report.data | {"sha256": "0"}))
+    comparison = compare_reports(
+        report, replace(report, targets=(other,), data=replace(report.data, sha256="0"))
+    )
     assert {change.figure for change in comparison.changes} == {"size", "peak memory"}
     assert len(comparison.notes) == 2
 
@@ -111,8 +114,8 @@ def test_impossible_share_is_refused(word: str) -> None:
 
 def test_command_ends_with_code_4_on_a_regression(report: Report, tmp_path: Path) -> None:
     old, new = tmp_path / "old.json", tmp_path / "new.json"
-    old.write_text(report.to_json(), encoding="utf-8")
-    new.write_text(slowed(report, 1.2).to_json(), encoding="utf-8")
+    old.write_text(to_json(report), encoding="utf-8")
+    new.write_text(to_json(slowed(report, 1.2)), encoding="utf-8")
     codes = [
         subprocess.run(
             [sys.executable, "-m", "mixkd.cli", "compare", str(first), str(second)],
@@ -122,3 +125,30 @@ def test_command_ends_with_code_4_on_a_regression(report: Report, tmp_path: Path
         for first, second in ((old, new), (new, old))
     ]
     assert codes == [4, 0]
+
+
+def test_comparing_loads_nothing_that_measures(report: Report, tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    path.write_text(to_json(report), encoding="utf-8")
+    code = (
+        "import sys; from mixkd.cli import app\n"
+        f"try: app(['compare', {str(path)!r}, {str(path)!r}])\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        "print(*sorted(name for name in sys.modules if name.startswith('mixkd.bench.')))\n"
+        "print(*{'onnxruntime', 'tokenizers', 'multiprocessing', 'psutil'} & set(sys.modules))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    *_, bench_modules, engines = done.stdout.splitlines()
+    assert set(bench_modules.split()) == {
+        "mixkd.bench.commands",
+        "mixkd.bench.compare",
+        "mixkd.bench.config",
+        "mixkd.bench.render",
+        "mixkd.bench.render.text",
+        "mixkd.bench.report",
+        "mixkd.bench.report.figures",
+        "mixkd.bench.report.files",
+        "mixkd.bench.report.intervals",
+        "mixkd.bench.report.schema",
+    }
+    assert engines == ""

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from mixkd.bench.render.page import render_page
+from mixkd.bench.report.figures import Evidence
+from mixkd.bench.report.files import write_report
 from mixkd.bench.report.schema import Report
-from mixkd.bench.report.writing import write_report
 from tests.tools import need
 
 pytestmark = pytest.mark.slow
@@ -40,19 +41,19 @@ f.onload = () => {{
 def everywhere(report: Report) -> Report:
     """The measured report as if it had been taken on three targets with long names."""
     names = {
-        "ssh://someone@board.example:2222?python=/opt/python/bin/python3": "device",
-        "profile:pi-zero-2w": "capped-host",
-        "emulate:aarch64": "emulated",
+        "ssh://someone@board.example:2222?python=/opt/python/bin/python3": Evidence.DEVICE,
+        "profile:pi-zero-2w": Evidence.CAPPED_HOST,
+        "emulate:aarch64": Evidence.EMULATED,
     }
-    rows, places = list(report.rows), list(report.places)
+    rows, targets = list(report.rows), list(report.targets)
     for name, evidence in names.items():
-        places.append(replace(report.places[0], name=name, evidence=evidence))
+        targets.append(replace(report.targets[0], name=name, evidence=evidence))
         for row in report.rows:
             moved = replace(row, target=name, evidence=evidence, logit_difference=0.01)
-            if evidence == "emulated":
+            if evidence is Evidence.EMULATED:
                 moved = replace(moved, latency=None, memory=None, start=None, samples=None, speed_up=None)
             rows.append(moved)
-    return replace(report, rows=tuple(rows), places=tuple(places))
+    return replace(report, rows=tuple(rows), targets=tuple(targets))
 
 
 @pytest.fixture

@@ -6,16 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from mixkd.bench.drive import cold, environment, noise, scenario_runs
 from mixkd.bench.render.page import render_page
 from mixkd.bench.render.text import render_table
 from mixkd.bench.render.verdict import reach_verdict, verdict_sentence
-from mixkd.bench.report import quality
-from mixkd.bench.report import schema as report_module
+from mixkd.bench.report import figures, schema
+from mixkd.bench.report.figures import Evidence
+from mixkd.bench.report.files import read_report, to_json, write_report
 from mixkd.bench.report.intervals import wilson
-from mixkd.bench.report.reading import read_report
 from mixkd.bench.report.schema import SCHEMA_VERSION, Report
-from mixkd.bench.report.writing import write_report
 from mixkd.errors import MeasureError
 
 
@@ -25,14 +23,13 @@ def test_report_reads_back_as_it_was_written(report: Report, tmp_path: Path) -> 
 
 
 def test_json_names_its_schema_and_keeps_every_sample(report: Report) -> None:
-    body = json.loads(report.to_json())
+    body = json.loads(to_json(report))
     assert body["schema_version"] == SCHEMA_VERSION
     assert all(len(row["samples"]["total_ns"]) == 64 for row in body["rows"])
 
 
 def test_every_field_of_the_schema_is_documented() -> None:
-    modules = (report_module, environment, noise, quality, scenario_runs, cold)
-    values = [value for module in modules for value in vars(module).values()]
+    values = [value for module in (figures, schema) for value in vars(module).values()]
     classes = {value for value in values if isinstance(value, type) and is_dataclass(value)}
     for cls in classes:
         documented = cls.__doc__ or ""
@@ -43,7 +40,7 @@ def test_every_field_of_the_schema_is_documented() -> None:
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("{", "not a report"), ("[]", "schema version None"), ('{"schema_version": 1}', "damaged")],
+    [("{", "not a report"), ("[]", "schema version None"), ('{"schema_version": 2}', "damaged")],
 )
 def test_damaged_report_gets_one_clear_line(text: str, said: str, tmp_path: Path) -> None:
     path = tmp_path / "report.json"
@@ -77,7 +74,7 @@ def test_page_is_well_formed_and_shows_every_row(report: Report) -> None:
 
 
 def test_older_report_of_the_same_schema_is_read(report: Report, tmp_path: Path) -> None:
-    body = json.loads(report.to_json())
+    body = json.loads(to_json(report))
     for row in body["rows"]:
         del row["quality"]["macro_f1"]  # came later
     path = tmp_path / "report.json"
@@ -95,15 +92,17 @@ def test_shares_stand_with_their_intervals(report: Report) -> None:
 
 
 def test_page_has_charts_for_every_timed_target(report: Report) -> None:
-    capped = replace(report.places[0], name="profile:pi-4", evidence="capped-host")
-    emulated = replace(report.places[0], name="emulate:aarch64", evidence="emulated")
-    timed = [replace(row, target="profile:pi-4", evidence="capped-host") for row in report.rows]
+    capped = replace(report.targets[0], name="profile:pi-4", evidence=Evidence.CAPPED_HOST)
+    emulated = replace(report.targets[0], name="emulate:aarch64", evidence=Evidence.EMULATED)
+    timed = [replace(row, target="profile:pi-4", evidence=Evidence.CAPPED_HOST) for row in report.rows]
     bare = [
-        replace(row, target="emulate:aarch64", evidence="emulated", latency=None, memory=None, samples=None)
+        replace(
+            row, target="emulate:aarch64", evidence=Evidence.EMULATED, latency=None, memory=None, samples=None
+        )
         for row in report.rows
     ]
     everywhere = replace(
-        report, rows=(*report.rows, *timed, *bare), places=(*report.places, capped, emulated)
+        report, rows=(*report.rows, *timed, *bare), targets=(*report.targets, capped, emulated)
     )
     page = render_page(everywhere)
     # Six for the first target, four more of the second, two that hold both; an emulator has only answers.

@@ -12,7 +12,7 @@ import pytest
 
 from mixkd.bench import bench
 from mixkd.bench.config import BenchConfig
-from mixkd.bench.report.reading import read_report
+from mixkd.bench.report.files import read_report
 from mixkd.corpus.corpus import Corpus, open_corpus
 from mixkd.errors import BundleError, DataError, OutputError
 from mixkd.runtime import open_bundle

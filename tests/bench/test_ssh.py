@@ -12,7 +12,8 @@ import pytest
 from mixkd.bench.drive.processes import WorkerProcess
 from mixkd.bench.measure import measure
 from mixkd.bench.plan import Plan
-from mixkd.bench.targets.base import Evidence, LocalTarget
+from mixkd.bench.report.figures import Evidence
+from mixkd.bench.targets.base import LocalTarget
 from mixkd.bench.targets.parse import parse_target
 from mixkd.bench.targets.ssh import SshTarget
 from mixkd.bench.variants import OnnxVariant, Variant
@@ -31,7 +32,7 @@ def test_ssh_measures_the_same_answers_and_leaves_nothing(server: Server, int8: 
     assert there.latency.samples == 64
     assert there.memory is not None
     assert here.logit_difference is None
-    assert report.places[1].environment.cores == os.cpu_count()
+    assert report.targets[1].environment.cores == os.cpu_count()
     assert not Path(target._folder).exists()
 
 

@@ -8,8 +8,9 @@ from mixkd.bench.drive.caps import smallest_cap
 from mixkd.bench.drive.processes import WorkerProcess
 from mixkd.bench.measure import measure
 from mixkd.bench.plan import Plan
+from mixkd.bench.report.figures import Evidence
 from mixkd.bench.targets import profiles
-from mixkd.bench.targets.base import Evidence, LocalTarget
+from mixkd.bench.targets.base import LocalTarget
 from mixkd.bench.targets.cgroups import make_group
 from mixkd.bench.targets.emulate import AARCH64_ROOT
 from mixkd.bench.targets.listing import list_targets
@@ -123,7 +124,7 @@ def test_emulated_row_has_answers_and_neither_latency_nor_memory(int8: Variant, 
         assert claim is None
     assert row.logit_difference is not None
     assert np.isfinite(row.logit_difference)
-    assert "emulated" in report.places[1].environment.processor
+    assert "emulated" in report.targets[1].environment.processor
 
 
 def test_missing_emulator_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,4 +48,4 @@ def test_slow_variant_is_judged_on_fewer_rows_in_the_same_time(slow: Plan) -> No
     sample = replace(slow.sample, texts=texts, labels=labels, lengths=slow.sample.lengths * 4)
     report = measure(replace(slow, sample=sample, config=replace(slow.config, judge_seconds=0.1)))
     assert len(texts) > LEAST_JUDGED
-    assert report.rows[0].quality.rows == report.data["judged_rows"] == LEAST_JUDGED
+    assert report.rows[0].quality.rows == report.data.judged_rows == LEAST_JUDGED

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from mixkd.bench.report.reading import read_report
+from mixkd.bench.report.files import read_report
 from mixkd.cli import main
 from mixkd.runtime import open_bundle
 from tests.tiny import tiny_classifier, tiny_texts, tiny_tokenizer, write_student
@@ -132,7 +132,7 @@ def test_best_is_a_bundle_that_keeps_the_limits(folder: Path, result: dict[str, 
 def test_validation_chooses_and_the_test_split_is_only_told(folder: Path, result: dict[str, Any]) -> None:
     assert result["chosen_on"] == "validation"
     report = read_report(folder / "out" / "report" / "report.json")
-    assert report.data["split"] == "validation"
+    assert report.data.split == "validation"
     for one in result["candidates"]:
         if one["state"] == "measured":
             row = report.row(one["name"])

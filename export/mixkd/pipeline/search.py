@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from mixkd.bench.report.figures import Evidence
+from mixkd.bench.report.files import write_report
 from mixkd.bench.report.schema import Report
-from mixkd.bench.report.writing import write_report
-from mixkd.bench.targets.base import Evidence, LocalTarget, Target
+from mixkd.bench.targets.base import LocalTarget, Target
 from mixkd.compress.checkpoints import find_model, load_classifier
 from mixkd.compress.config import DistillConfig
 from mixkd.compress.distill import distill
@@ -154,7 +155,7 @@ class _Search:
             self._announce(f"measuring {len(bundles)} bundles on the {self._chosen_on} split")
             report = self._measuring.bench(bundles, split=self._chosen_on)
             self._keep_report(report)
-            metric = report.metric
+            metric = report.metric_name
             outcomes |= {name: self._outcome(name, bundle, report) for name, bundle in bundles.items()}
         found = mark_pareto(outcomes[candidate.name] for candidate in candidates)
         best = best_fitting(found)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from mixkd.bench.options import BenchOptions
+from mixkd.bench.config import PRESETS, BenchConfig
 from mixkd.console import say, warn
 from mixkd.errors import RegressionError
 from mixkd.options import DataInputs, Output, Overwrite, with_options
@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
     app.command("targets")(targets)
 
 
-@with_options(inputs=DataInputs, options=BenchOptions)
+@with_options(presets=PRESETS, inputs=DataInputs, config=BenchConfig)
 def bench(
     bundle: Annotated[Path, typer.Argument(help="The bundle to measure.")],
     *,
@@ -37,13 +37,9 @@ def bench(
         list[str] | None,
         typer.Option(help="Where to measure; may be repeated (mkd targets lists them) [local]."),
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="A look in under half a minute; no p99.")] = False,
-    full: Annotated[
-        bool, typer.Option("--full", help="Every scenario, cold starts, many samples: a quarter of an hour.")
-    ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse a run that was disturbed.")] = False,
     overwrite: Overwrite = False,
-    options: BenchOptions,
+    config: BenchConfig,
 ) -> None:
     """Measure latency, memory, size and quality of a bundle, its student and its teacher."""
     from mixkd.bench.render.text import absent_name, render_table
@@ -51,7 +47,6 @@ def bench(
     from mixkd.bench.targets.parse import parse_target
     from mixkd.progress import TerminalProgress
 
-    config = options.config(quick=quick, full=full)
     with TerminalProgress(lines=True) as progress:
         report = run(
             bundle,
@@ -83,7 +78,7 @@ def compare(
 ) -> None:
     """Compare two reports; exit code 4 if something became worse beyond noise."""
     from mixkd.bench.compare import compare_reports, parse_share, render_comparison
-    from mixkd.bench.report.reading import read_report
+    from mixkd.bench.report.files import read_report
 
     allowed = parse_share(max_regression)
     comparison = compare_reports(read_report(old), read_report(new), max_regression=allowed)

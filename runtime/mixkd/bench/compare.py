@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mixkd.bench.render.text import align, megabytes, milliseconds, percent, row_name
-from mixkd.bench.report.intervals import Floats, Interval, Resampling
+from mixkd.bench.report.figures import Evidence, Interval
+from mixkd.bench.report.intervals import Floats, Resampling
 from mixkd.bench.report.schema import Report, Row
 from mixkd.errors import ConfigError, MeasureError
 
@@ -70,20 +71,20 @@ def compare_reports(old: Report, new: Report, *, max_regression: float = 0.05) -
     if not shared:
         raise MeasureError("the two reports share no variant: compare reports of the same bundle")
     same_machine = _machine(old) == _machine(new)
-    same_texts = all(old.data[key] == new.data[key] for key in ("sha256", "judged_rows"))
+    same_texts = (old.data.sha256, old.data.judged_rows) == (new.data.sha256, new.data.judged_rows)
     notes = []
     if not same_machine:
         notes.append(f"latency isn't compared: {_machine(old)} then, {_machine(new)} now")
     if not same_texts:
         notes.append("accuracy isn't compared: the texts aren't the same")
-    resampling = Resampling(new.config["resamples"], new.config["seed"])
+    resampling = Resampling(new.config.resamples, new.config.seed)
     changes: list[Change] = []
     for before, after in shared:
         if same_machine:
             changes += _latency_changes(before, after, max_regression, resampling)
         changes += _exact_changes(before, after, max_regression)
         if same_texts:
-            changes += _quality_changes(before, after, new.metric)
+            changes += _quality_changes(before, after, new.metric_name)
     return Comparison(tuple(changes), tuple(notes))
 
 
@@ -124,7 +125,9 @@ def render_comparison(comparison: Comparison) -> str:
 
 
 def _latency_changes(old: Row, new: Row, allowed: float, resampling: Resampling) -> Iterator[Change]:
-    if not (old.samples and new.samples and old.latency and new.latency) or old.evidence != "device":
+    if old.evidence is not Evidence.DEVICE:
+        return
+    if not (old.samples and new.samples and old.latency and new.latency):
         return
     before, after = _blocks(old), _blocks(new)
     for figure, statistic in (("p50", _p50), ("p90", _p90)):
@@ -213,8 +216,8 @@ def _p90(samples_ms: Floats) -> float:
 
 
 def _machine(report: Report) -> str:
-    environment = report.places[0].environment
-    return f"{environment.processor}, {report.config['threads']} thread(s)"
+    environment = report.targets[0].environment
+    return f"{environment.processor}, {report.config.threads} thread(s)"
 
 
 def _growth(ratio: float) -> str:

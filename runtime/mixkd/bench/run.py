@@ -9,8 +9,8 @@ from mixkd.bench.config import BenchConfig
 from mixkd.bench.making import make_variants, other_bundles
 from mixkd.bench.measure import measure
 from mixkd.bench.plan import Plan
+from mixkd.bench.report.files import write_report
 from mixkd.bench.report.schema import Report
-from mixkd.bench.report.writing import write_report
 from mixkd.bench.sampling import TokenCounter, draw_sample
 from mixkd.bench.targets.base import LocalTarget, Target
 from mixkd.corpus.corpus import Corpus, open_corpus

@@ -7,18 +7,21 @@ from numpy.typing import NDArray
 
 from mixkd.bench.drive.raw import Found, Raw
 from mixkd.bench.plan import Plan
-from mixkd.bench.report.intervals import (
-    Floats,
+from mixkd.bench.report.figures import (
+    Bucket,
+    CurvePoint,
+    Evidence,
     Interval,
-    Resampling,
-    median_interval,
-    median_ratio,
-    quantile,
+    Latency,
+    Memory,
+    Quality,
+    Samples,
+    Start,
 )
-from mixkd.bench.report.quality import Quality, judge
-from mixkd.bench.report.schema import Bucket, CurvePoint, Latency, Memory, Row, Samples, Start, Step
+from mixkd.bench.report.intervals import Floats, Resampling, median_interval, median_ratio, quantile
+from mixkd.bench.report.quality import judge
+from mixkd.bench.report.schema import Row, Step
 from mixkd.bench.sampling import length_buckets
-from mixkd.bench.targets.base import Evidence
 from mixkd.bench.variants import Kind, size_bytes
 
 _NS_PER_MS = 1e6
@@ -58,15 +61,15 @@ def summarize(found: Sequence[Found], plan: Plan, target: Floats) -> tuple[tuple
 
 
 def _row(raw: Raw, there: Found, first: Sequence[Raw], target: Floats, plan: Plan) -> Row:
-    assert there.place is not None
+    assert there.record is not None
     slowest = reference_of(there.raws)
-    comparable = there.place.evidence == Evidence.DEVICE and raw is not slowest
+    comparable = there.record.evidence is Evidence.DEVICE and raw is not slowest
     return Row(
         label=raw.variant.name,
         runtime=raw.variant.runtime,
         precision=raw.variant.precision,
-        target=there.place.name,
-        evidence=there.place.evidence,
+        target=there.record.name,
+        evidence=there.record.evidence,
         size_bytes=size_bytes(raw.variant),
         speed_up=_speed_up(slowest, raw, plan) if comparable else None,
         quality=_quality(raw, reference_of(first), target, plan),
@@ -118,7 +121,7 @@ def _difference(raw: Raw, first: Sequence[Raw]) -> float | None:
 
 
 def _shared_answers(raw: Raw, other: Raw) -> tuple[Floats, Floats]:
-    """Return the logits of both on the rows that both judged; slow places judge fewer."""
+    """Return the logits of both on the rows that both judged; slow targets judge fewer."""
     assert raw.judged is not None
     theirs = _answers_on(raw.judged, other)
     both = ~np.isnan(theirs).any(axis=1)

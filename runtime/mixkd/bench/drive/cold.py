@@ -2,29 +2,13 @@
 
 import os
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from mixkd.bench.drive.processes import WorkerProcess
+from mixkd.bench.report.figures import ColdStart
 from mixkd.bench.targets.base import LocalTarget
 from mixkd.bench.variants import Variant
 from mixkd.runtime.encoding import Text
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ColdStart:
-    """Wall time of whole starts, each in a new process.
-
-    Attributes:
-        warm_ms: Each start with every file in the page cache.
-        evicted_ms: Each start after the engine's and the model's files were dropped from it; empty where the
-            system didn't let them go.
-        read_bytes: What each of those starts read from the disk: the proof that the files were gone.
-    """
-
-    warm_ms: tuple[float, ...]
-    evicted_ms: tuple[float, ...]
-    read_bytes: tuple[int, ...]
 
 
 def measure_cold_start(variant: Variant, first: Text, *, threads: int, repeats: int) -> ColdStart:

@@ -3,9 +3,9 @@
 import os
 import platform
 import re
-from dataclasses import dataclass, field
 from pathlib import Path
 
+from mixkd.bench.report.figures import Environment
 from mixkd.runs import versions
 from mixkd.runtime.threads import cpu_quota
 
@@ -36,37 +36,6 @@ _ARM_CORES = {
 """The cores of boards and servers, as Linux numbers them (MIDR_EL1, part)."""
 
 _CPUFREQ = Path("/sys/devices/system/cpu/cpu0/cpufreq")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Environment:
-    """Where the numbers were taken; None where this system doesn't tell.
-
-    Attributes:
-        system: Kernel and its release.
-        machine: The instruction set family, such as ``x86_64``.
-        processor: The processor's name.
-        isa: The vector instructions that decide the speed, and for int8 also the answers.
-        cores: Processors the system has.
-        usable_cores: Processors this process may run on.
-        cpu_quota: Processors' worth of time that the cgroup grants; None is all of them.
-        memory_bytes: Memory of the system.
-        memory_limit_bytes: The cgroup's cap; None is none.
-        governor: The frequency governor of the first processor.
-        versions: Python and the packages that matter.
-    """
-
-    system: str
-    machine: str
-    processor: str
-    isa: tuple[str, ...]
-    cores: int
-    usable_cores: int
-    cpu_quota: float | None
-    memory_bytes: int | None
-    memory_limit_bytes: int | None
-    governor: str | None
-    versions: dict[str, str] = field(default_factory=dict)
 
 
 def read_environment() -> Environment:

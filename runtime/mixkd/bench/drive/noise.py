@@ -4,6 +4,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from mixkd.bench.report.figures import Noise
+
 _STAT = Path("/proc/stat")
 _CPU = Path("/sys/devices/system/cpu")
 _THERMAL = Path("/sys/class/thermal")
@@ -39,27 +41,6 @@ class Reading:
     temperature_c: float | None
     cores: int
     load_average: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Noise:
-    """What happened between two readings.
-
-    Attributes:
-        others_cores: Processors that other processes kept busy, on average.
-        steal_share: Share of the machine's time that the hypervisor took.
-        throttles: Thermal slow-downs.
-        temperature_c: The hottest sensor at the end.
-        load_average: Runnable processes over the last minute.
-        warnings: Why the latencies may not be believed; empty when they may.
-    """
-
-    others_cores: float
-    steal_share: float
-    throttles: int
-    temperature_c: float | None
-    load_average: float
-    warnings: tuple[str, ...]
 
 
 def read_counters(pids: list[int]) -> Reading | None:

@@ -12,8 +12,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mixkd.bench.drive.environment import Environment
 from mixkd.bench.drive.noise import Reading
+from mixkd.bench.report.figures import Environment
 from mixkd.bench.targets.base import Target, full_environment
 from mixkd.bench.variants import Variant, to_json
 from mixkd.bench.worker.scenarios import Growth

@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mixkd.bench.drive.cold import ColdStart
-from mixkd.bench.drive.scenario_runs import Scenarios
-from mixkd.bench.report.schema import Absent, Place
+from mixkd.bench.report.figures import ColdStart, Scenarios
+from mixkd.bench.report.schema import Absent, TargetRecord
 from mixkd.bench.variants import Variant
 from mixkd.bench.worker.timing import Block
 
@@ -47,11 +46,11 @@ class Found:
     """What one target gave.
 
     Attributes:
-        place: The target as it was found; None where it couldn't be reached or nothing ran there.
+        record: The target as it was found; None where it couldn't be reached or nothing ran there.
         raws: One per measured variant.
         absent: The others.
     """
 
-    place: Place | None
+    record: TargetRecord | None
     raws: tuple[Raw, ...]
     absent: tuple[Absent, ...]

@@ -1,51 +1,18 @@
 """The scenarios of one worker, asked for from outside: offline, paced, server, growth."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import cycle, islice
 
 import numpy as np
 
 from mixkd.bench.config import BenchConfig
 from mixkd.bench.drive.processes import WorkerProcess
+from mixkd.bench.report.figures import Scenarios
 from mixkd.bench.report.intervals import LEAST_SAMPLES, quantile
 from mixkd.runtime.encoding import Text
 
 _SERVER_STEPS = 6
 _NS_PER_MS = 1e6
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scenarios:
-    """How the variant does when it is called in other ways.
-
-    Attributes:
-        offline_texts_per_s: All texts handed over at once.
-        paced_gap_ms: The idle time before each paced text.
-        paced_p50_ms: Median with the gaps.
-        paced_p90_ms: None with fewer than 64 samples.
-        paced_cpu_ms_per_text: Processor time per paced text.
-        server_target_ms: The p99 that must hold.
-        server_rate_per_s: The highest tried rate of Poisson arrivals that holds it; None where none does.
-        server_p99_ms: The p99 at that rate, waiting included.
-        growth_calls: Varied calls behind the growth.
-        growth_bytes: Resident memory after them, less before.
-        paced_ns: The paced samples.
-        server_ns: The samples at that rate.
-    """
-
-    offline_texts_per_s: float
-    paced_gap_ms: float
-    paced_p50_ms: float
-    paced_p90_ms: float | None
-    paced_cpu_ms_per_text: float
-    server_target_ms: float
-    server_rate_per_s: float | None
-    server_p99_ms: float | None
-    growth_calls: int
-    growth_bytes: int | None
-    paced_ns: tuple[int, ...]
-    server_ns: tuple[int, ...]
 
 
 def run_scenarios(

@@ -16,15 +16,16 @@ from typing import TypeVar
 import numpy as np
 
 from mixkd.bench.drive.caps import smallest_cap
-from mixkd.bench.drive.cold import ColdStart, measure_cold_start
+from mixkd.bench.drive.cold import measure_cold_start
 from mixkd.bench.drive.noise import compare_readings
 from mixkd.bench.drive.processes import WorkerProcess
 from mixkd.bench.drive.raw import Found, Raw
 from mixkd.bench.drive.scenario_runs import run_scenarios
 from mixkd.bench.plan import Plan
+from mixkd.bench.report.figures import ColdStart, Evidence
 from mixkd.bench.report.intervals import LEAST_SAMPLES
-from mixkd.bench.report.schema import Absent, Place
-from mixkd.bench.targets.base import Evidence, LocalTarget, Target
+from mixkd.bench.report.schema import Absent, TargetRecord
+from mixkd.bench.targets.base import LocalTarget, Target
 from mixkd.bench.targets.emulate import EmulatedTarget
 from mixkd.bench.targets.profiles import ProfileTarget
 from mixkd.bench.worker.timing import Block
@@ -87,10 +88,10 @@ class _Turns:
         self._judge()
         for _, raw in self._pairs:
             raw.cold_start = cold.get(raw.variant.name)
-        place = Place(
+        record = TargetRecord(
             name=self._target.name, evidence=self._target.evidence, environment=environment, noise=noise
         )
-        return Found(place, tuple(raw for _, raw in self._pairs), tuple(self._absent))
+        return Found(record, tuple(raw for _, raw in self._pairs), tuple(self._absent))
 
     def _cold_starts(self) -> dict[str, ColdStart]:
         config = self._plan.config

@@ -7,7 +7,8 @@ import numpy as np
 from mixkd.bench.render import svg
 from mixkd.bench.render.svg import Scale, even_scale, log_scale
 from mixkd.bench.render.text import megabytes, times
-from mixkd.bench.report.schema import Latency, Memory, Report, Row
+from mixkd.bench.report.figures import Evidence, Latency, Memory
+from mixkd.bench.report.schema import Report, Row
 from mixkd.bench.variants import Kind
 
 WIDTH = 440
@@ -113,7 +114,7 @@ def targets(rows: Sequence[Row], value: Callable[[Row], float], what: str) -> st
         parts.append(svg.line(_RIGHT, level, WIDTH - _RIGHT, level, class_="grid"))
         for row in rows:
             if row.target == name:
-                kind = "dot" if row.evidence == "device" else "dot open"
+                kind = "dot" if row.evidence is Evidence.DEVICE else "dot open"
                 look = f"{kind} {colour(row, rows)}"
                 parts.append(svg.element("circle", cx=x(value(row)), cy=level, r=6, class_=look))
     return svg.drawing(parts, width=WIDTH, height=height, title=f"{what} on every target")

@@ -10,7 +10,7 @@ def render_markdown(report: Report) -> str:
     names = headings(report)
     rule = "|---|" + "---:|" * (len(names) - 1)
     table = [_row(names), rule, *(_row(cells(row)) for row in report.rows)]
-    environment, data = report.places[0].environment, report.data
+    environment, data = report.targets[0].environment, report.data
     lines = [
         f"### {_plain(report.title)}",
         "",
@@ -21,8 +21,8 @@ def render_markdown(report: Report) -> str:
         *(f"- {_plain(absent_name(absent))} is absent: {_plain(absent.reason)}" for absent in report.absent),
         *(f"- **Noisy run**: {warning}." for warning in report.warnings),
         "",
-        f"{_plain(str(data['name']))} {data['split']}, {data['judged_rows']:,} rows judged; "
-        f"{_plain(environment.processor)}, {report.config['threads']} thread(s), "
+        f"{_plain(str(data.name))} {data.split}, {data.judged_rows:,} rows judged; "
+        f"{_plain(environment.processor)}, {report.config.threads} thread(s), "
         f"onnxruntime {environment.versions.get('onnxruntime', 'unknown')}; {report.created}.",
     ]
     return "\n".join(lines) + "\n"

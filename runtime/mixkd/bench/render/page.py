@@ -16,7 +16,7 @@ from mixkd.bench.render.text import (
     times,
 )
 from mixkd.bench.render.verdict import reach_verdict, verdict_sentence
-from mixkd.bench.report.intervals import Interval
+from mixkd.bench.report.figures import Interval
 from mixkd.bench.report.schema import Report, Row
 
 _MINUS = "\N{MINUS SIGN}"
@@ -59,7 +59,7 @@ def render_page(report: Report) -> str:
 
 def _overline(report: Report) -> str:
     day = report.created.partition("T")[0]
-    return f"mkd bench · {report.title} · {report.data['name']} {report.data['split']} · {day}"
+    return f"mkd bench · {report.title} · {report.data.name} {report.data.split} · {day}"
 
 
 def _figures(report: Report) -> str:
@@ -88,7 +88,7 @@ def _figures(report: Report) -> str:
             "lighter", times(verdict.lighter), f"peak {megabytes(memories[0])} → {megabytes(memories[1])}"
         )
         + _figure(
-            report.metric,
+            report.metric_name,
             NOTHING if verdict.points is None else _signed(verdict.points),
             f"{main_quality(reference)} → {main_quality(subject)}",
             _agreement(subject),
@@ -131,7 +131,7 @@ def _absent(report: Report) -> str:
 
 
 def _facts(report: Report) -> str:
-    machine, noise, data = report.places[0].environment, report.places[0].noise, report.data
+    machine, noise, data = report.targets[0].environment, report.targets[0].noise, report.data
     quota = f", quota {machine.cpu_quota:g}" if machine.cpu_quota else ""
     cap = f", capped at {megabytes(machine.memory_limit_bytes)}" if machine.memory_limit_bytes else ""
     facts = {
@@ -142,11 +142,11 @@ def _facts(report: Report) -> str:
         "Governor": machine.governor or "not told",
         "Noise": f"other processes used {noise.others_cores:.2f} cores" if noise else "not told",
         "Versions": ", ".join(f"{name} {version}" for name, version in machine.versions.items()),
-        "Data": f"{data['name']} {data['split']}, {data['judged_rows']:,} of {data['rows']:,} rows judged",
-        "Lengths": f"tokens per text: p50 {data['tokens_p50']}, p90 {data['tokens_p90']}, "
-        f"longest {data['tokens_longest']}, cut at {report.max_length}",
-        "Data sha256": data["sha256"],
-        "Threads": str(report.config["threads"]),
+        "Data": f"{data.name} {data.split}, {data.judged_rows:,} of {data.rows:,} rows judged",
+        "Lengths": f"tokens per text: p50 {data.tokens_p50}, p90 {data.tokens_p90}, "
+        f"longest {data.tokens_longest}, cut at {report.max_length}",
+        "Data sha256": data.sha256,
+        "Threads": str(report.config.threads),
         "Taken": report.created,
     }
     items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts.items())

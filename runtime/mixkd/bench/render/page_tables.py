@@ -8,8 +8,8 @@ from typing import TypeAlias
 from mixkd.bench.render.charts import colour
 from mixkd.bench.render.text import NOTHING, megabytes, milliseconds, percent, row_name, times
 from mixkd.bench.render.verdict import reach_verdict
-from mixkd.bench.report.intervals import Interval
-from mixkd.bench.report.schema import Bucket, Place, Report, Row
+from mixkd.bench.report.figures import Bucket, Interval
+from mixkd.bench.report.schema import Report, Row, TargetRecord
 
 Cell: TypeAlias = str | tuple[str, str]
 """A text, or a text and what stands small below it."""
@@ -17,7 +17,7 @@ Cell: TypeAlias = str | tuple[str, str]
 
 def main_table(report: Report) -> str:
     """Return the variants with the figures that decide."""
-    headings = (report.metric, "p50 ms", "p90 ms", "p99 ms", "peak memory", "size", "speed-up")
+    headings = (report.metric_name, "p50 ms", "p90 ms", "p99 ms", "peak memory", "size", "speed-up")
     return _table(report, headings, [_main_cells(row) for row in report.rows])
 
 
@@ -70,11 +70,11 @@ def scenario_table(report: Report) -> str:
 
 def target_table(report: Report) -> str:
     """Return the targets and the machine behind each; nothing where there was one."""
-    if len(report.places) < 2:
+    if len(report.targets) < 2:
         return ""
     headings = ("evidence", "largest logit difference", "smallest memory cap", "processor", "onnxruntime")
-    places = {place.name: place for place in report.places}
-    return _table(report, headings, [_target_cells(row, places[row.target]) for row in report.rows])
+    targets = {target.name: target for target in report.targets}
+    return _table(report, headings, [_target_cells(row, targets[row.target]) for row in report.rows])
 
 
 def _scenario_cells(row: Row) -> list[Cell]:
@@ -90,13 +90,13 @@ def _scenario_cells(row: Row) -> list[Cell]:
     ]
 
 
-def _target_cells(row: Row, place: Place) -> list[Cell]:
+def _target_cells(row: Row, target: TargetRecord) -> list[Cell]:
     return [
         row.evidence,
         NOTHING if row.logit_difference is None else f"{row.logit_difference:.2g}",
         megabytes(row.memory.smallest_cap_bytes if row.memory else None),
-        place.environment.processor,
-        place.environment.versions.get("onnxruntime", NOTHING),
+        target.environment.processor,
+        target.environment.versions.get("onnxruntime", NOTHING),
     ]
 
 

@@ -4,22 +4,22 @@ from collections.abc import Sequence
 from html import escape
 
 from mixkd.bench.render import charts
-from mixkd.bench.report.schema import Place, Report, Row
-from mixkd.bench.targets.base import Evidence
+from mixkd.bench.report.figures import Evidence
+from mixkd.bench.report.schema import Report, Row, TargetRecord
 
 _SHARE_OF_HOST = "Memory is held to the device's cap; latency is a share of this processor, no device's."
 
 
 def trade_offs(report: Report) -> str:
     """Return the legend and every chart."""
-    groups = [_group(report, place) for place in report.places]
+    groups = [_group(report, target) for target in report.targets]
     return _legend(report.rows) + _side_by_side(report) + "".join(filter(None, groups))
 
 
-def _group(report: Report, place: Place) -> str:
+def _group(report: Report, target: TargetRecord) -> str:
     """Return one target's charts; nothing where an emulator has only answers, which the tables show."""
-    rows = [row for row in report.rows if row.target == place.name]
-    first = place is report.places[0]
+    rows = [row for row in report.rows if row.target == target.name]
+    first = target is report.targets[0]
     panels = [*_quality(rows, report, with_size=first), *_costs(rows, report)]
     if first and any(step.name == "total" for step in report.steps):
         panels.append(
@@ -32,9 +32,9 @@ def _group(report: Report, place: Place) -> str:
     if not panels:
         return ""
     heading = ""
-    if len(report.places) > 1:
-        note = f"<p>{escape(_SHARE_OF_HOST)}</p>" if place.evidence == Evidence.CAPPED_HOST else ""
-        heading = f'<div class="place"><h3>{escape(place.name)}</h3>{note}</div>'
+    if len(report.targets) > 1:
+        note = f"<p>{escape(_SHARE_OF_HOST)}</p>" if target.evidence is Evidence.CAPPED_HOST else ""
+        heading = f'<div class="place"><h3>{escape(target.name)}</h3>{note}</div>'
     return f'{heading}<div class="charts">{"".join(panels)}</div>'
 
 
@@ -45,7 +45,7 @@ def _quality(rows: Sequence[Row], report: Report, *, with_size: bool) -> list[st
     if len(both) > 1:
         panels.append(
             _panel(
-                f"{report.metric.capitalize()} against latency",
+                f"{report.metric_name.capitalize()} against latency",
                 "Up and to the left is better. The dashed line joins what nothing else beats; "
                 "whiskers are 95 % intervals.",
                 charts.pareto(both, _p50, "p50 latency, ms"),
@@ -54,7 +54,7 @@ def _quality(rows: Sequence[Row], report: Report, *, with_size: bool) -> list[st
     if len(scored) > 1 and with_size:  # the files are the same everywhere
         panels.append(
             _panel(
-                f"{report.metric.capitalize()} against size",
+                f"{report.metric_name.capitalize()} against size",
                 "The size of the weight files.",
                 charts.pareto(scored, lambda row: row.size_bytes / 1e6, "size, MB"),
             )
@@ -84,7 +84,7 @@ def _costs(rows: Sequence[Row], report: Report) -> list[str]:
             )
         )
     if any(row.latency and row.latency.curve for row in rows):
-        longest = report.data["tokens_longest"]
+        longest = report.data.tokens_longest
         panels.append(
             _panel(
                 "Latency against length",

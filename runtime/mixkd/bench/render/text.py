@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from mixkd.bench.report.intervals import Interval
+from mixkd.bench.report.figures import Interval
 from mixkd.bench.report.schema import Absent, Report, Row
 from mixkd.console import visible
 
@@ -29,7 +29,7 @@ def align(lines: Sequence[Sequence[str]], *, left: int = 1) -> str:
 
 def headings(report: Report) -> tuple[str, ...]:
     """Return the headings of `cells`."""
-    return ("", report.metric, *COLUMNS)
+    return ("", report.metric_name, *COLUMNS)
 
 
 def cells(row: Row) -> tuple[str, ...]:

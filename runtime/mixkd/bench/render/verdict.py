@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from mixkd.bench.render.text import three_figures
-from mixkd.bench.report.intervals import Interval
+from mixkd.bench.report.figures import Interval
 from mixkd.bench.report.schema import Report, Row
 from mixkd.bench.variants import Kind
 
@@ -65,7 +65,7 @@ def verdict_sentence(report: Report) -> str:
         )
         if factor is not None
     ]
-    loss = "" if verdict.points is None else f", {_loss(verdict.points, report.metric)}"
+    loss = "" if verdict.points is None else f", {_loss(verdict.points, report.metric_name)}"
     what = (
         " and ".join(filter(None, [", ".join(gains[:-1]), gains[-1]])) if gains else "not comparable in cost"
     )

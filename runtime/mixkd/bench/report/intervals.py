@@ -8,21 +8,14 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from mixkd.bench.report.figures import Interval
+
 Floats: TypeAlias = NDArray[np.float64]
 
 LEAST_SAMPLES = {0.5: 1, 0.9: 64, 0.99: 662}
 """The samples MLPerf asks for before a percentile may be quoted (inference rules, early stopping)."""
 
 _Z95 = 1.959964
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A value with the 95 % interval around it."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,39 +1,16 @@
 """How right a variant answers: against the labels, and against the teacher."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mixkd.bench.report.intervals import Floats, Interval, Resampling, bootstrap, mean_interval, wilson
+from mixkd.bench.report.figures import Interval, Quality
+from mixkd.bench.report.intervals import Floats, Resampling, bootstrap, mean_interval, wilson
 from mixkd.corpus.corpus import Label
 from mixkd.errors import DataError
 from mixkd.metrics import HEADLINE, evaluate, single_label_metrics
 from mixkd.task import Task
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quality:
-    """Answers on the judged rows; None where it can't be told.
-
-    Attributes:
-        rows: Judged rows.
-        labelled_rows: Those with a label.
-        headline: The task's main metric, `mixkd.metrics.HEADLINE`: accuracy, micro F1 or Pearson's r.
-        metrics: Every metric of the task, as all stages compute them.
-        macro_f1: One label per row: the mean F1 of the classes.
-        agreement: Share of rows answered as the reference answers, right or wrong; not for a regression.
-        kl_nats: Kullback-Leibler divergence from the reference's probabilities, mean over rows.
-    """
-
-    rows: int
-    labelled_rows: int
-    headline: Interval | None
-    metrics: Mapping[str, float]
-    macro_f1: Interval | None = None
-    agreement: Interval | None = None
-    kl_nats: Interval | None = None
 
 
 def truth(labels: Sequence[Label], names: Sequence[str], task: Task) -> NDArray[np.float64]:

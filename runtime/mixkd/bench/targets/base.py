@@ -7,24 +7,11 @@ number has one method, wherever it was taken.
 import os
 import sys
 from dataclasses import dataclass, field
-from enum import StrEnum
 from types import TracebackType
 from typing import Protocol
 
+from mixkd.bench.report.figures import Evidence
 from mixkd.bench.variants import Variant
-
-
-class Evidence(StrEnum):
-    """What a row may be used for."""
-
-    DEVICE = "device"
-    """Latency, memory and answers are the device's own."""
-
-    CAPPED_HOST = "capped-host"
-    """Memory and answers under a device's limits; latency is a share of this processor, not a device."""
-
-    EMULATED = "emulated"
-    """Answers alone: latency and memory of an emulator mean nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import shutil
 from dataclasses import dataclass
 
-from mixkd.bench.targets.base import Evidence
+from mixkd.bench.report.figures import Evidence
 from mixkd.bench.targets.emulate import PROCESSORS, EmulatedTarget
 from mixkd.bench.targets.profiles import PROFILES, ProfileTarget
 

@@ -10,7 +10,8 @@ import sys
 from dataclasses import dataclass, field
 from types import TracebackType
 
-from mixkd.bench.targets.base import WORKER_MODULE, Evidence, Launch, last_words, worker_environment
+from mixkd.bench.report.figures import Evidence
+from mixkd.bench.targets.base import WORKER_MODULE, Launch, last_words, worker_environment
 from mixkd.bench.targets.cgroups import CappedGroup, make_group
 from mixkd.bench.variants import Variant
 from mixkd.errors import ConfigError

@@ -14,7 +14,8 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 from urllib.parse import parse_qs, urlsplit
 
-from mixkd.bench.targets.base import WORKER_MODULE, Evidence, Launch, last_words, worker_environment
+from mixkd.bench.report.figures import Evidence
+from mixkd.bench.targets.base import WORKER_MODULE, Launch, last_words, worker_environment
 from mixkd.bench.targets.code import worker_code
 from mixkd.bench.variants import OnnxVariant, Variant
 from mixkd.errors import ConfigError, MeasureError
