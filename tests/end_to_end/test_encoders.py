@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification
 
-from mixkd.compress.checkpoints import accepted
+from mixkd.compress.checkpoints import model_inputs
 from mixkd.compress.config import DistillConfig, FinetuneConfig
 from mixkd.compress.distill import distill
 from mixkd.compress.finetune import finetune
@@ -61,7 +61,7 @@ def test_encoder_goes_the_whole_way_and_int8_answers_as_pytorch(
     with torch.inference_mode():
         expected = np.stack(
             [
-                model(**accepted(model, dict(tokenizer(text, return_tensors="pt"))))
+                model(**model_inputs(model, dict(tokenizer(text, return_tensors="pt"))))
                 .logits[0]
                 .softmax(0)
                 .numpy()

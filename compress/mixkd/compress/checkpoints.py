@@ -125,9 +125,13 @@ def most_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> i
     return int(min(positions - (0 if offset is None else offset + 1), tokenizer.model_max_length))
 
 
-def accepted(model: PreTrainedModel, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors that the model's forward takes: not every one of a tokenizer knows segment ids."""
-    names = inspect.signature(model.forward).parameters
+def model_inputs(model: PreTrainedModel, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors of a batch that the model's forward takes as input.
+
+    Segment ids are left out where a model has none, and labels always: handed to `forward` they would make it
+    compute a loss of its own.
+    """
+    names = inspect.signature(model.forward).parameters.keys() - {"labels"}
     return {name: tensor for name, tensor in batch.items() if name in names}
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 from transformers import PreTrainedModel
 
-from mixkd.compress.checkpoints import accepted
+from mixkd.compress.checkpoints import model_inputs
 from mixkd.compress.data import Collator, token_counts
 from mixkd.compress.processes import process_state
 from mixkd.progress import TerminalProgress
@@ -45,7 +45,7 @@ def _ask(model: PreTrainedModel, rows: Dataset, collator: Collator, file: Path) 
         for start in range(0, len(order), _BATCH):
             chosen = order[start : start + _BATCH]
             batch = collator([rows[int(i)] for i in chosen])
-            inputs = accepted(model, batch)
+            inputs = model_inputs(model, batch)
             outputs = model(**{name: tensor.to(device) for name, tensor in inputs.items()})
             answers[chosen] = outputs.logits.float().cpu().numpy()
             progress("asking the teacher", start + len(chosen), len(order))

@@ -25,7 +25,7 @@ from transformers.trainer_utils import EvalLoopOutput
 
 from mixkd import metrics
 from mixkd.compress.batches import LengthGroupedSampler
-from mixkd.compress.checkpoints import accepted
+from mixkd.compress.checkpoints import model_inputs
 from mixkd.compress.config import DistillConfig, Precision, TrainingConfig
 from mixkd.compress.data import Collator, token_counts
 from mixkd.compress.losses import (
@@ -126,7 +126,7 @@ class ObjectiveTrainer(Trainer):
     ) -> dict[str, Tensor]:
         """Terms without mixing; `known` are the teacher's logits, (B, C), where it was asked beforehand."""
         hidden = self._weights.hidden > 0
-        student = model(**accepted(self.student, inputs), output_hidden_states=hidden)
+        student = model(**model_inputs(self.student, inputs), output_hidden_states=hidden)
         terms = {"mle": mle_loss(student.logits, targets, task=self._labels.task)}
         if known is not None:
             terms["kd"] = self._distance(student.logits, known)
@@ -144,7 +144,7 @@ class ObjectiveTrainer(Trainer):
         mix = self._draw(rows).to(targets.device)
         embed = self.student.get_input_embeddings()
         seen = _with_mixed(inputs, embed(inputs["input_ids"]), mix)  # (B + M, T, H)
-        student = model(**accepted(self.student, seen), output_hidden_states=hidden)
+        student = model(**model_inputs(self.student, seen), output_hidden_states=hidden)
         mixed_logits = student.logits[rows:]  # (M, C)
         terms = {
             "mle": mle_loss(student.logits[:rows], targets, task=task),
@@ -183,7 +183,7 @@ class ObjectiveTrainer(Trainer):
     def _ask_teacher(self, inputs: Batch, *, hidden: bool) -> Any:
         assert self._teacher is not None
         with torch.no_grad():
-            return self._teacher(**accepted(self._teacher, inputs), output_hidden_states=hidden)
+            return self._teacher(**model_inputs(self._teacher, inputs), output_hidden_states=hidden)
 
     def _ask_teacher_mixed(self, inputs: Batch, mix: Mix, *, originals: bool, hidden: bool) -> Any:
         assert self._teacher is not None
@@ -217,7 +217,7 @@ class ObjectiveTrainer(Trainer):
         batch = self._prepare_inputs(inputs)
         targets = batch.pop("labels")
         with torch.no_grad(), self.autocast_smart_context_manager():
-            logits = model(**accepted(self.student, batch)).logits.float()
+            logits = model(**model_inputs(self.student, batch)).logits.float()
         loss = mle_loss(logits, targets, task=self._labels.task)
         return (loss, None, None) if prediction_loss_only else (loss, logits, targets)
 
