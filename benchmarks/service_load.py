@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tests.examples.service import running_service
+from tests.examples.service import HOST, running_service
 
 from mixkd.bench.drive.environment import read_environment
 from mixkd.corpus.corpus import open_corpus
@@ -29,7 +29,6 @@ SECONDS = 20.0
 WARM_UP = 100
 MAX_WAITING = 64
 PATIENCE_S = 30
-HOST = "127.0.0.1"
 SEED = 5
 
 
@@ -45,11 +44,8 @@ def main() -> None:
     texts = [example.text for example in corpus.read(corpus.evaluation_split())]
     labels = [answer.label for answer in Classifier.load(arguments.bundle).predict(texts)]
     expected = dict(zip(texts, labels, strict=True))
-    with running_service(arguments.bundle.absolute(), max_waiting=MAX_WAITING) as url:
-        rates = [
-            asyncio.run(load(int(url.rpartition(":")[2]), expected, rate, arguments.seconds))
-            for rate in RATES
-        ]
+    with running_service(arguments.bundle, max_waiting=MAX_WAITING) as service:
+        rates = [asyncio.run(load(service.port, expected, rate, arguments.seconds)) for rate in RATES]
     found = {"max_waiting": MAX_WAITING, "rates": rates, "environment": asdict(read_environment())}
     arguments.output.write_text(json.dumps(found) + "\n", encoding="utf-8")
     for row in rates:
@@ -98,7 +94,7 @@ class Caller:
         except (OSError, EOFError, TimeoutError):
             return "lost", (time.perf_counter() - due) * 1000
         waited_ms = (time.perf_counter() - due) * 1000
-        if status == 429:
+        if status in {429, 503}:  # by the service, or by uvicorn's own limit of connections
             return "refused", waited_ms
         right = status == 200 and json.loads(body)[0]["label"] == label
         return "right" if right else "wrong", waited_ms

@@ -12,6 +12,8 @@ from mixkd.runtime import Classifier
 from tests.examples.student import write_clinc150_student
 
 TEXTS = 1000
+FIXTURE = Path(__file__).parents[1] / "runtime" / "fixtures" / "bundle"
+"""A bundle that is there at once: five labels, 32 tokens."""
 
 
 @dataclass(frozen=True)

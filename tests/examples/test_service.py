@@ -20,8 +20,8 @@ BATCH = 25
 @pytest.fixture(scope="module")
 def service(student_bundle: Path) -> Iterator[httpx.Client]:
     with (
-        running_service(student_bundle, max_waiting=MAX_WAITING) as url,
-        httpx.Client(base_url=url, timeout=60) as client,
+        running_service(student_bundle, max_waiting=MAX_WAITING) as running,
+        httpx.Client(base_url=running.url, timeout=60) as client,
     ):
         yield client
 
