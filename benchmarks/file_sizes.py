@@ -15,7 +15,7 @@ from pathlib import Path
 from mixkd.bench.drive.environment import read_environment
 from mixkd.corpus.corpus import open_corpus
 from mixkd.export import ExportConfig, export_student
-from mixkd.export.config import TableFormat
+from mixkd.export.config import TableFormat, VocabularyChoice
 
 VOCABULARIES = ("full", "trim:2500", "trim", "share:1000", "share")
 
@@ -39,7 +39,7 @@ def forms(student: Path, data: str) -> list[dict[str, object]]:
     )
     for vocabulary in VOCABULARIES:
         for tables in (TableFormat.INT8, TableFormat.INT4):
-            config = ExportConfig(vocabulary=vocabulary, embeddings=tables)
+            config = ExportConfig(vocabulary=VocabularyChoice.parse(vocabulary), embeddings=tables)
             with tempfile.TemporaryDirectory() as scratch:
                 made = export_student(student, Path(scratch, "bundle"), config=config, corpus=corpus)
             quality, trim = made.quality, made.trim

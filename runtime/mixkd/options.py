@@ -78,8 +78,9 @@ def with_options(
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command one option per field of some dataclasses; it gets an instance of each, by these names.
 
-    The fields' types, defaults and helps stand once, in the dataclass. Where one of them is `config`, a
-    `--config` file (TOML, or the `run.json` of an earlier run) fills in what the command line leaves out.
+    The fields' types, defaults and helps stand once, in the dataclass. A tuple is an option that may be
+    repeated; a type with a class method `parse` is read by it. Where one of them is `config`, a `--config`
+    file (TOML, or the `run.json` of an earlier run) fills in what the command line leaves out.
 
     Args:
         presets: Flags by name, at most one of them given; what they set shows in the options' help.
@@ -137,13 +138,25 @@ def _flag(name: str, preset: Preset) -> inspect.Parameter:
 def _parameter(knob: "Field[Any]", hint: Any, presets: Mapping[str, Preset]) -> inspect.Parameter:
     """Return the option of one field; absent from the command line it is None, or no values."""
     names = (knob.metadata["flag"],) if knob.metadata["flag"] else ()
-    default = {None: [], (): [], MISSING: ["required"]}.get(knob.default, [str(knob.default)])
+    default = {None: [], (): [], MISSING: ["required"]}.get(knob.default, [_shown(knob.default)])
     default += [f"{name}: {p.values[knob.name]}" for name, p in presets.items() if knob.name in p.values]
     shown = f" [{'; '.join(default)}]" if default else ""
-    info = typer.Option(*names, help=knob.metadata["help"] + shown, show_default=False)
-    kind: Any = list[str] if get_origin(hint) is tuple else hint
-    annotation: Any = Annotated[kind | None, info]
+    several = get_origin(hint) is tuple
+    kind: Any = get_args(hint)[0] if several else hint
+    parse = getattr(kind, "parse", None)
+    info = typer.Option(
+        *names,
+        help=knob.metadata["help"] + shown,
+        show_default=False,
+        parser=parse,
+        metavar="TEXT" if parse else None,
+    )
+    annotation: Any = Annotated[(list[kind] if several else kind) | None, info]
     return inspect.Parameter(knob.name, _KEYWORD, default=None, annotation=annotation)
+
+
+def _shown(default: object) -> str:
+    return ", ".join(map(str, default)) if isinstance(default, tuple) else str(default)
 
 
 def _instance(made: type[_C], values: dict[str, Any]) -> _C:
@@ -185,10 +198,12 @@ def read_config(file: Path | None, *classes: type["DataclassInstance"]) -> dict[
 
 def _typed(value: object, hint: Any, where: str) -> object:
     if get_origin(hint) is tuple:
-        if isinstance(value, list) and all(isinstance(item, str) for item in value):
-            return tuple(value)
-        raise ConfigError(f"{where} is a list of strings, not {value!r}")
+        if isinstance(value, list):
+            return tuple(_typed(item, get_args(hint)[0], where) for item in value)
+        raise ConfigError(f"{where} must be a list, not {value!r}")
     for kind in get_args(hint) or (hint,):
+        if hasattr(kind, "parse") and isinstance(value, str):
+            return kind.parse(value)
         if isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
             return value
         if kind is float and isinstance(value, int) and not isinstance(value, bool):

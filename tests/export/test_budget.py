@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from mixkd.cli import app
 from mixkd.corpus.corpus import Corpus, open_corpus
 from mixkd.errors import BudgetError
-from mixkd.export import ExportConfig, TableFormat, export_student
+from mixkd.export import ExportConfig, Recipe, TableFormat, export_student
 from mixkd.export.convert import convert
 from mixkd.export.graph.rewrite import rewrite
 from mixkd.export.int8.speed import measure_latencies_ms
@@ -92,7 +92,7 @@ def test_auto_keeps_the_fastest_within_the_budget(
     monkeypatch.setattr(
         "mixkd.export.int8.budget.measure_latencies_ms", lambda models, judge: [3.0, 1.0, 2.0]
     )
-    arguments = ["export", student, "--output", tmp_path / "b", "--data", data, "--recipe", "auto"]
+    arguments = ["export", student, "--output", tmp_path / "b", "--data", data, "--fastest"]
     printed = CliRunner().invoke(app, [str(argument) for argument in [*arguments, "--max-drop", 5]])
     assert printed.exit_code == 0, printed.output
     trials = json.loads((tmp_path / "b" / "export.json").read_text())["trials"]
@@ -112,7 +112,7 @@ def test_auto_climbs_where_no_plain_recipe_is_within(
 ) -> None:
     monkeypatch.setattr("mixkd.export.int8.budget.measure_latencies_ms", lambda models, judge: [1.0, 2.0])
     student, corpus = fragile
-    config = ExportConfig(recipe="portable,fast", max_drop=1.5)
+    config = ExportConfig(recipe=(Recipe.PORTABLE, Recipe.FAST), max_drop=1.5)
     result = export_student(student, tmp_path / "bundle", config=config, corpus=corpus)
     assert [trial.latency_ms for trial in result.trials[:2]] == [1.0, 2.0]
     assert min(trial.drop_points for trial in result.trials[:2]) > 1.5 >= result.trials[-1].drop_points
@@ -144,13 +144,24 @@ def test_latencies_tell_a_large_graph_from_a_small_one(data: Path) -> None:
     assert first > 2 * second > 0
 
 
-def test_flipped_texts_stand_in_the_details_and_in_the_card(
-    fragile: tuple[Path, Corpus], tmp_path: Path
+@pytest.mark.parametrize("publish", [False, True])
+def test_changed_labels_are_counted_and_texts_are_published_only_where_asked(
+    fragile: tuple[Path, Corpus], tmp_path: Path, publish: bool
 ) -> None:
     student, corpus = fragile
-    export_student(student, tmp_path / "bundle", config=ExportConfig(), corpus=corpus)
+    config = ExportConfig(publish_examples=publish)
+    export_student(student, tmp_path / "bundle", config=config, corpus=corpus)
     changed = json.loads((tmp_path / "bundle" / "export.json").read_text())["int8_against_fp32"]
     card = (tmp_path / "bundle" / "README.md").read_text()
-    assert changed["broken"] == changed["flipped"] == len(changed["flips"]) > 0
-    for flip in changed["flips"]:
-        assert f"| {flip['text']} | {flip['label']} | {flip['fp32']} | {flip['int8']} |" in card
+    assert changed["broken"] == changed["flipped"] == sum(c["texts"] for c in changed["changes"]) > 0
+    for change in changed["changes"]:
+        assert f"| {change['label']} | {change['fp32']} | {change['int8']} | {change['texts']} |" in card
+    assert len(changed["examples"]) == (changed["flipped"] if publish else 0)
+    for example in changed["examples"]:
+        assert f"| {example['text']} | {example['label']} | {example['fp32']} | {example['int8']} |" in card
+    if not publish:
+        texts = [row.text for row in corpus.read("test")]
+        for file in (tmp_path / "bundle").rglob("*"):
+            if file.is_file():
+                content = file.read_bytes()
+                assert not [text for text in texts if len(text) > 20 and text.encode() in content], file

@@ -99,7 +99,7 @@ def test_max_length_is_what_the_student_was_trained_with(student: Path, tmp_path
 
 
 def test_max_length_beyond_the_positions_is_refused(student: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="48 positions"):
+    with pytest.raises(ConfigError, match="--max-length must be at most 48"):
         export_student(student, tmp_path / "b", config=ExportConfig(max_length=49), corpus=None)
 
 

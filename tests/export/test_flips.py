@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mixkd.export.judge.flips import Flip, calibration_error, compare, mcnemar
+from mixkd.export.judge.flips import Change, Example, calibration_error, compare, mcnemar
 from mixkd.export.judge.judge import Examples
 from mixkd.task import Task
 
@@ -17,9 +17,15 @@ def test_compare_names_the_flipped_texts_and_counts_both_directions() -> None:
     target = np.eye(3)[[0, 1, 2, 2, 0]]
     target[4] = np.nan
     examples = Examples("test", ("a", "b", "c", "d", "e"), target, Task.SINGLE_LABEL)
-    found = compare(examples, ["x", "y", "z"], _logits([0, 1, 1, 2, 0]), _logits([0, 0, 2, 2, 1]))
+    logits = _logits([0, 1, 1, 2, 0]), _logits([0, 0, 2, 2, 1])
+    found = compare(examples, ["x", "y", "z"], *logits, publish=True)
     assert found is not None
-    assert found.flips == (Flip("b", "y", "y", "x"), Flip("c", "z", "y", "z"), Flip("e", None, "x", "y"))
+    assert found.examples == (
+        Example("b", "y", "y", "x"),
+        Example("c", "z", "y", "z"),
+        Example("e", None, "x", "y"),
+    )
+    assert found.changes == (Change("y", "y", "x", 1), Change("z", "y", "z", 1), Change(None, "x", "y", 1))
     assert (found.flipped, found.repaired, found.broken) == (3, 1, 1)
     assert found.recall == {"x": (1, 1), "y": (1, 0), "z": (0.5, 1)}
 

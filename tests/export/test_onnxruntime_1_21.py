@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mixkd.corpus.corpus import open_corpus
-from mixkd.export import ExportConfig, TableFormat, export_student
+from mixkd.export import ExportConfig, Recipe, TableFormat, export_student
 from mixkd.runtime import Classifier
 from tests.tiny import tiny_classifier, tiny_texts, write_answers, write_student
 from tests.tools import unavailable
@@ -53,8 +53,8 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     configs = {
         "fp32": ExportConfig(int8=False),
         "portable": ExportConfig(),
-        "fast": ExportConfig(recipe="fast", embeddings=TableFormat.INT4),
-        "static": ExportConfig(recipe="static"),
+        "fast": ExportConfig(recipe=(Recipe.FAST,), embeddings=TableFormat.INT4),
+        "static": ExportConfig(recipe=(Recipe.STATIC,)),
     }
     for name, config in configs.items():
         export_student(student, folder / name, config=config, corpus=corpus)

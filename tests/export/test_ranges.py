@@ -63,7 +63,7 @@ def test_static_graph_is_qdq_and_multiplies_integers(
 def test_static_bundle_answers_nearly_as_the_student(student: Path, data: Path, tmp_path: Path) -> None:
     from mixkd.corpus.corpus import open_corpus
 
-    config = ExportConfig(recipe="static")
+    config = ExportConfig(recipe=(Recipe.STATIC,))
     result = export_student(student, tmp_path / "bundle", config=config, corpus=open_corpus(data))
     assert result.bundle.manifest.recipe == "static"
     assert result.bundle.manifest.precision == "int8"
@@ -84,12 +84,22 @@ def test_range_that_leaves_out_zero_is_widened(fp32: onnx.ModelProto) -> None:
     assert not any(np.asarray(onnx.numpy_helper.to_array(zero)).any() for zero in zeros)
 
 
-@pytest.mark.parametrize("recipe", ["static", "auto", "portable,fast"])
-def test_recipes_that_need_text_are_refused_without(student: Path, tmp_path: Path, recipe: str) -> None:
-    with pytest.raises(ConfigError, match="--data"):
-        export_student(student, tmp_path / "b", config=ExportConfig(recipe=recipe), corpus=None)
+@pytest.mark.parametrize(
+    ("config", "option"),
+    [
+        (ExportConfig(recipe=(Recipe.STATIC,)), "--recipe static"),
+        (ExportConfig(fastest=True), "--fastest"),
+        (ExportConfig(recipe=(Recipe.PORTABLE, Recipe.FAST)), "more than one --recipe"),
+    ],
+)
+def test_recipes_that_need_text_are_refused_without(
+    student: Path, tmp_path: Path, config: ExportConfig, option: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"{option} needs texts: name some with --data"):
+        export_student(student, tmp_path / "b", config=config, corpus=None)
 
 
-def test_unknown_recipe_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"'slow'.*portable, fast, static.*auto"):
-        ExportConfig(recipe="fast,slow")
+def test_fastest_measures_every_recipe_the_named_one_first() -> None:
+    config = ExportConfig(recipe=(Recipe.FAST,), fastest=True)
+    assert config.recipes == (Recipe.FAST, Recipe.PORTABLE, Recipe.STATIC)
+    assert config.budget == 0.5

@@ -12,6 +12,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 from mixkd.corpus.corpus import open_corpus
 from mixkd.errors import ConfigError
 from mixkd.export import ExportConfig, export_student
+from mixkd.export.config import Rows, VocabularyChoice
 from mixkd.export.vocabulary import choose_vocabulary
 from mixkd.runtime import Classifier
 from mixkd.runtime.encoding import Encoder
@@ -59,7 +60,7 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         f"text\tlabel\n{INSIDE[0]} {INSIDE[1]}\tlabel-0\n{OUTSIDE[0]} {INSIDE[2]}\tlabel-1\n"
     )
     for vocabulary in ("full", "trim", "share"):
-        config = ExportConfig(int8=False, vocabulary=vocabulary)
+        config = ExportConfig(int8=False, vocabulary=VocabularyChoice.parse(vocabulary))
         export_student(student, folder / vocabulary, config=config, corpus=open_corpus(data))
     return folder / "full", folder / "trim"
 
@@ -155,7 +156,20 @@ def test_other_tokenizers_than_wordpiece_are_refused(tmp_path: Path) -> None:
         choose_vocabulary(tmp_path / "tokenizer.json", ["a"], others=0)
 
 
-@pytest.mark.parametrize("vocabulary", ["small", "full:3", "trim:x", "trim:-1"])
-def test_unknown_vocabulary_is_refused(vocabulary: str) -> None:
-    with pytest.raises(ConfigError, match="vocabulary"):
-        ExportConfig(vocabulary=vocabulary)
+@pytest.mark.parametrize("text", ["small", "full:3", "full:", "trim:x", "trim:-1", "trim:", ""])
+def test_unknown_vocabulary_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"--vocabulary must be full, trim, trim:N, share or share:N, not "):
+        VocabularyChoice.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "choice"),
+    [
+        ("full", VocabularyChoice()),
+        ("trim", VocabularyChoice(Rows.TRIM)),
+        ("share:20", VocabularyChoice(Rows.SHARE, 20)),
+    ],
+)
+def test_vocabulary_is_read_as_it_is_written(text: str, choice: VocabularyChoice) -> None:
+    assert VocabularyChoice.parse(text) == choice
+    assert str(choice) == text

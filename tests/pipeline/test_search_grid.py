@@ -1,8 +1,11 @@
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from mixkd.cli import app
 from mixkd.errors import ConfigError
+from mixkd.export.config import Recipe, Rows, VocabularyChoice
 from mixkd.pipeline.search_grid import SearchConfig, make_grid, read_distillation
 from mixkd.pipeline.search_measuring import Probe
 from mixkd.pipeline.search_outcomes import (
@@ -33,7 +36,10 @@ def test_default_grid_goes_to_half_of_the_teacher_with_and_without_trimming() ->
 
 def test_grid_is_every_shape_times_every_recipe_and_vocabulary() -> None:
     config = SearchConfig(
-        layers="3,1", student=("org/small",), recipe=("fast", "portable"), vocabulary=("full",)
+        layers=(3, 1),
+        student=("org/small",),
+        recipe=(Recipe.FAST, Recipe.PORTABLE),
+        vocabulary=(VocabularyChoice(),),
     )
     grid = make_grid(config, teacher_layers=3)
     assert [(c.shape.layers, c.shape.model, c.recipe.value) for c in grid] == [
@@ -46,19 +52,30 @@ def test_grid_is_every_shape_times_every_recipe_and_vocabulary() -> None:
     ]
 
 
-@pytest.mark.parametrize("layers", ["0", "7", "two", "1,x"])
-def test_depth_that_the_teacher_hasnt_is_refused(layers: str) -> None:
-    with pytest.raises(ConfigError, match="from 1 to the teacher's 6"):
-        make_grid(SearchConfig(layers=layers), teacher_layers=6)
+@pytest.mark.parametrize("depth", [0, 7])
+def test_depth_that_the_teacher_hasnt_is_refused(depth: int) -> None:
+    with pytest.raises(ConfigError, match=f"--layers must be from 1 to 6, the teacher's, not {depth}"):
+        make_grid(SearchConfig(layers=(1, depth)), teacher_layers=6)
 
 
-@pytest.mark.parametrize(
-    "options",
-    [{"max_latency_ms": 0.0}, {"max_size_mb": -1.0}, {"recipe": ("exact",)}, {"vocabulary": ("half",)}],
-)
-def test_impossible_wish_is_refused(options: dict[str, object]) -> None:
-    with pytest.raises(ConfigError):
-        SearchConfig(**options)  # type: ignore[arg-type]  # wrong on purpose
+def test_impossible_limit_is_refused() -> None:
+    with pytest.raises(ConfigError, match="--max-latency-ms must be above 0, not 0"):
+        SearchConfig(max_latency_ms=0.0)
+    with pytest.raises(ConfigError, match="--max-size-mb must be above 0, not -1"):
+        SearchConfig(max_size_mb=-1.0)
+
+
+def test_grid_is_read_from_the_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Up to the search itself, which would load the teacher.
+    asked: list[SearchConfig] = []
+    monkeypatch.setattr("mixkd.pipeline.search.search", lambda *_, grid, **__: asked.append(grid))
+    words = ["search", "--teacher", "t", "--data", "clinc150", "--output", "out", "--layers", "2"]
+    words += ["--layers", "4", "--recipe", "fast", "--vocabulary", "full", "--vocabulary", "trim:200"]
+    CliRunner().invoke(app, words)
+    (grid,) = asked
+    assert grid.layers == (2, 4)
+    assert grid.recipe == (Recipe.FAST,)
+    assert grid.vocabulary == (VocabularyChoice(), VocabularyChoice(Rows.TRIM, 200))
 
 
 def test_two_models_of_one_name_are_refused() -> None:

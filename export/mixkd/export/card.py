@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from mixkd.bench.render.markdown import plain
 from mixkd.export.account import Account
 from mixkd.export.graph.rewrite import RewriteReport
 from mixkd.export.judge.flips import Comparison
@@ -52,7 +53,7 @@ def write_card(folder: Path, manifest: Manifest, account: Account, *, title: str
     file = folder / manifest.model_file
     sizes, notes = account.sizes, account.notes
     text = _TEMPLATE.format(
-        title=title,
+        title=plain(title),
         precision=f"{manifest.precision} (recipe `{manifest.recipe}`)",
         labels=len(manifest.labels),
         scores=manifest.scores,
@@ -65,7 +66,7 @@ def write_card(folder: Path, manifest: Manifest, account: Account, *, title: str
         model_file=manifest.model_file,
         graph=_graph(account.rewrites),
         file_name=file.name,
-        notes="".join(f"- {note}\n" for note in notes) + ("\n" if notes else ""),
+        notes="".join(f"- {plain(note)}\n" for note in notes) + ("\n" if notes else ""),
         flips=_flips(account.comparison) if account.comparison else "",
     )
     (folder / "README.md").write_text(text, encoding="utf-8")
@@ -117,7 +118,7 @@ def _processors(processors: tuple[OtherProcessor, ...]) -> str:
 
 def _flips(comparison: Comparison) -> str:
     worst = sorted(comparison.recall.items(), key=lambda item: item[1][1] - item[1][0])[:5]
-    losers = ", ".join(f"{name} {b:.0%} to {a:.0%}" for name, (b, a) in worst if a < b) or "none"
+    losers = ", ".join(f"{plain(name)} {b:.0%} to {a:.0%}" for name, (b, a) in worst if a < b) or "none"
     lines = [
         "## What int8 changed",
         "",
@@ -129,13 +130,20 @@ def _flips(comparison: Comparison) -> str:
         f"Labels whose recall fell most: {losers}.",
         "",
     ]
-    if comparison.flips:
+    if comparison.changes:
+        lines += ["| true label | fp32 | int8 | texts |", "|---|---|---|---|"]
+        lines += [_row(c.label or "", c.fp32, c.int8, str(c.texts)) for c in comparison.changes]
+        lines.append("")
+    if comparison.examples:
         lines += ["| text | true label | fp32 | int8 |", "|---|---|---|---|"]
-        lines += [f"| {_cell(f.text)} | {f.label or ''} | {f.fp32} | {f.int8} |" for f in comparison.flips]
+        lines += [_row(_joined(e.text), e.label or "", e.fp32, e.int8) for e in comparison.examples]
         lines.append("")
     return "\n".join(lines) + "\n"
 
 
-def _cell(text: Text) -> str:
-    joined = text if isinstance(text, str) else " / ".join(text)
-    return " ".join(joined.replace("|", "\\|").split())
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(map(plain, cells))} |"
+
+
+def _joined(text: Text) -> str:
+    return text if isinstance(text, str) else " / ".join(text)

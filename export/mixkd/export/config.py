@@ -1,47 +1,92 @@
-"""What an export may be asked for."""
+"""The options of an export."""
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Self
 
 from mixkd.corpus.corpus import Corpus
 from mixkd.errors import ConfigError
 from mixkd.options import DataInputs, option
+
+DEFAULT_DROP = 0.5
+"""The accuracy budget in points where several recipes are compared and none was given."""
 
 
 class Recipe(StrEnum):
     """A way to quantize the matrix products."""
 
     PORTABLE = "portable"
-    """Weights of 7 bits per channel: the same labels on processors with and without VNNI."""
+    """7-bit weights with one scale per output channel: the same labels with and without VNNI."""
 
     FAST = "fast"
-    """Weights of 8 bits, one scale per matrix: a few per cent faster on short texts, and a little coarser.
-    Sums saturate on AVX2 without VNNI."""
+    """8-bit weights with one scale per matrix: a few per cent faster on short texts, slightly less accurate.
+    On AVX2 without VNNI the sums saturate."""
 
     STATIC = "static"
-    """As portable, but the range of each activation is fixed beforehand, from texts (QDQ, min-max)."""
-
-
-AUTO = "auto"
-DEFAULT_DROP = 0.5
-"""The budget in points where several recipes compete and none was given."""
+    """The weights of portable, and fixed ranges of the activations, measured on texts (QDQ, min-max)."""
 
 
 class TableFormat(StrEnum):
     """How the embedding tables are stored."""
 
     INT8 = "int8"
-    """A scale per row: what is lost is hard to measure."""
+    """8 bits with one scale per row: no measurable loss."""
 
     INT4 = "int4"
-    """A scale per 128 numbers: half the bytes of int8, at a small loss."""
+    """4 bits with one scale per 128 numbers: half the bytes of int8, at a small loss."""
 
     FP32 = "fp32"
 
 
+class Rows(StrEnum):
+    """Which pieces of the vocabulary keep a row of their own in the table of word embeddings."""
+
+    FULL = "full"
+    """All of them."""
+
+    TRIM = "trim"
+    """Those of the training texts; the others are removed from the tokenizer too."""
+
+    SHARE = "share"
+    """Those of the training texts; the others stay in the tokenizer and use the row of the most similar."""
+
+
+@dataclass(frozen=True, slots=True)
+class VocabularyChoice:
+    """How many rows the table of word embeddings keeps.
+
+    Attributes:
+        rows: Which pieces have one.
+        others: Pieces kept beside those of the training texts: the most frequent ones of the vocabulary.
+    """
+
+    rows: Rows = Rows.FULL
+    others: int = 0
+
+    def __post_init__(self) -> None:
+        if self.others < 0 or (self.others and self.rows is Rows.FULL):
+            raise ConfigError(f"--vocabulary {self.rows} can't keep {self.others} more pieces")
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read what the command line and config files say, such as ``share`` or ``trim:2500``.
+
+        Raises:
+            ConfigError: If it is anything else.
+        """
+        rows, colon, others = text.partition(":")
+        counted = rows != Rows.FULL and others.isascii() and others.isdecimal()
+        if rows not in set(Rows) or (colon and not counted):
+            raise ConfigError(f"--vocabulary must be full, trim, trim:N, share or share:N, not {text}")
+        return cls(Rows(rows), int(others or 0))
+
+    def __str__(self) -> str:
+        return f"{self.rows}:{self.others}" if self.others else str(self.rows)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ExportInputs(DataInputs):
-    """What an export is measured on: nothing, where no data is given."""
+    """The texts that an export is measured on; without data nothing is measured."""
 
     data: str = option(
         "",
@@ -58,84 +103,81 @@ class ExportConfig:
     """Every choice of an export; the defaults are what `mkd export --int8` does."""
 
     int8: bool = option(True, "Quantize to int8; --no-int8 writes a plain fp32 bundle.")
-    recipe: str = option(
-        "portable",
-        "The preferred way to quantize: portable, fast or static. Several with commas between, or auto for "
-        "all: each is measured, the fastest within the budget is kept.",
+    recipe: tuple[Recipe, ...] = option(
+        (Recipe.PORTABLE,),
+        "How to quantize; may be repeated: each recipe is measured and the fastest one within the accuracy "
+        "budget is kept.",
+    )
+    fastest: bool = option(
+        False, "Measure every recipe and keep the fastest one within the accuracy budget; needs --data."
     )
     embeddings: TableFormat = option(TableFormat.INT8, "The format of the embedding tables.")
-    vocabulary: str = option(
-        "full",
-        "full, or trim[:N]: only the pieces of the training text and N frequent others, or share[:N]: no "
-        "more rows, but the pieces left out take the row of the nearest one; needs --data.",
+    vocabulary: VocabularyChoice = option(
+        VocabularyChoice(),
+        "full; trim: only the pieces of the training texts, with trim:N also the N most frequent others; "
+        "share or share:N: the same rows, but the other pieces use the row of the most similar piece; "
+        "trim and share need --data.",
     )
     keep_fp32: bool = option(False, "Keep the fp32 graph in the bundle, beside the int8 one.")
     with_tokenizer: bool = option(
         False,
         "Also write onnx/text_to_label.onnx, which takes the text itself: it needs onnxruntime-extensions.",
     )
-    max_length: int | None = option(None, "Tokens per text [what the student was trained with, else 128].")
+    max_length: int | None = option(
+        None, "Tokens per text, special ones included [the length used in training, else 128]."
+    )
     max_drop: float | None = option(
-        None, "Accuracy budget: points that int8 may lose against the PyTorch student; needs --data."
-    )
-    target_isa: str | None = option(
         None,
-        "Other processors that must answer alike, emulated by qemu: haswell, nehalem, aarch64, several with "
-        "commas between; needs --data.",
+        "Accuracy budget: points that int8 may lose against the PyTorch student; needs --data "
+        f"[{DEFAULT_DROP} where recipes are compared].",
     )
-    seed: int = option(13, "Seed of the choice of texts for measuring sensitivity.")
+    target_isa: tuple[str, ...] = option(
+        (),
+        "Also answer on this processor, emulated by qemu, and compare: haswell, nehalem or aarch64; may be "
+        "repeated; needs --data.",
+    )
+    publish_examples: bool = option(
+        False,
+        "Write texts whose label int8 changed into README.md and export.json, where everyone who gets the "
+        "bundle can read them.",
+    )
+    seed: int = option(0, "Seed of the choice of texts for measuring sensitivity.")
 
     def __post_init__(self) -> None:
         """Refuse what can't be done."""
         if self.max_length is not None and self.max_length < 4:
-            raise ConfigError(f"max_length is {self.max_length}: give room for 4 tokens at least")
-        kind, _, count = self.vocabulary.partition(":")
-        if kind not in {"full", "trim", "share"} or (count and (kind == "full" or not count.isdecimal())):
-            raise ConfigError(f"vocabulary is {self.vocabulary!r}: give full, trim[:N] or share[:N]")
-        if unknown := set(self.recipe.split(",")) - {AUTO, *Recipe}:
-            raise ConfigError(
-                f"recipe is {min(unknown)!r}: give one of {', '.join(Recipe)}, several with commas, or {AUTO}"
-            )
+            raise ConfigError(f"--max-length must be at least 4, not {self.max_length}")
+        if not self.recipe:
+            raise ConfigError("--recipe must name at least one recipe")
         if self.max_drop is not None and not 0 <= self.max_drop <= 100:
-            raise ConfigError(f"max_drop is {self.max_drop}: give points between 0 and 100")
+            raise ConfigError(f"--max-drop must be between 0 and 100, not {self.max_drop:g}")
         if self.max_drop is not None and not self.int8:
-            raise ConfigError("max_drop bounds what int8 loses: give --int8 with it, or neither")
+            raise ConfigError("--max-drop limits what int8 loses: leave out --max-drop or --no-int8")
 
     @property
     def recipes(self) -> tuple[Recipe, ...]:
-        """The recipes that are asked for, the preferred one first."""
-        words = dict.fromkeys(self.recipe.split(","))
-        return tuple(Recipe) if AUTO in words else tuple(Recipe(word) for word in words)
+        """The recipes that are measured, the preferred one first."""
+        return tuple(dict.fromkeys((*self.recipe, *Recipe) if self.fastest else self.recipe))
 
     @property
     def budget(self) -> float | None:
-        """The points that int8 may lose; None where nothing was asked for that needs a budget."""
+        """The points that int8 may lose; None where no option needs a budget."""
         return DEFAULT_DROP if self.max_drop is None and len(self.recipes) > 1 else self.max_drop
 
     @property
     def needs_text(self) -> str | None:
-        """What can't be done without data, None where nothing is."""
+        """The first option that needs data, None where none does."""
         wanted = {
-            "max_drop": self.max_drop is not None,
-            "a smaller vocabulary": self.other_pieces is not None,
-            "a choice of recipes": self.int8 and len(self.recipes) > 1,
-            "target_isa": self.target_isa is not None,
-            "the recipe static": self.int8 and Recipe.STATIC in self.recipes,
+            "--max-drop": self.max_drop is not None,
+            f"--vocabulary {self.vocabulary}": self.vocabulary.rows is not Rows.FULL,
+            "--fastest": self.int8 and self.fastest,
+            "more than one --recipe": self.int8 and len(self.recipes) > 1,
+            "--target-isa": bool(self.target_isa),
+            "--recipe static": self.int8 and Recipe.STATIC in self.recipes,
         }
         return next((what for what, asked in wanted.items() if asked), None)
 
     @property
-    def other_pieces(self) -> int | None:
-        """How many pieces are kept beside those of the training text; None keeps the whole vocabulary."""
-        kind, _, count = self.vocabulary.partition(":")
-        return None if kind == "full" else int(count or 0)
-
-    @property
     def processors(self) -> tuple[str, ...]:
         """The processors besides this one that the graph is run on."""
-        return tuple(dict.fromkeys(self.target_isa.split(","))) if self.target_isa else ()
-
-    @property
-    def shares_rows(self) -> bool:
-        """Whether the pieces left out of the table stay in the tokenizer, with the row of the nearest one."""
-        return self.vocabulary.startswith("share")
+        return tuple(dict.fromkeys(self.target_isa))

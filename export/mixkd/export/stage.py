@@ -11,7 +11,7 @@ from mixkd.corpus.corpus import Corpus
 from mixkd.errors import ConfigError
 from mixkd.export.account import Account
 from mixkd.export.card import write_card
-from mixkd.export.config import ExportConfig
+from mixkd.export.config import ExportConfig, Rows
 from mixkd.export.convert import convert
 from mixkd.export.files import make_manifest, write_details, write_graphs, write_tokenizer
 from mixkd.export.graph.probabilities import add_probabilities
@@ -96,7 +96,7 @@ def export_student(
         BudgetError: If no int8 candidate stays within `config.max_drop`; nothing is written then.
     """
     if corpus is None and config.needs_text:
-        raise ConfigError(f"{config.needs_text} needs text: give some with --data")
+        raise ConfigError(f"{config.needs_text} needs texts: name some with --data")
     check_processors(config.processors)
     check_output(output, overwrite=overwrite)
     opened = open_student(student, max_length=config.max_length)
@@ -133,12 +133,12 @@ def export_student(
 
 
 def _trim(student: Student, corpus: Corpus, config: ExportConfig, folder: Path) -> Vocabulary | None:
-    if config.other_pieces is None:
+    if config.vocabulary.rows is Rows.FULL:
         return None
     split = "train" if "train" in corpus.splits else corpus.evaluation_split()
     texts = (row.text if row.text2 is None else (row.text, row.text2) for row in corpus.read(split))
-    vocabulary = choose_vocabulary(folder / TOKENIZER_FILE, texts, others=config.other_pieces)
-    if config.shares_rows:
+    vocabulary = choose_vocabulary(folder / TOKENIZER_FILE, texts, others=config.vocabulary.others)
+    if config.vocabulary.rows is Rows.SHARE:
         vocabulary = vocabulary.share_rows(student.model)
     vocabulary.trim_model(student.model)
     vocabulary.trim_tokenizer(folder)
@@ -159,7 +159,11 @@ def _make_graphs(
     quantizer = Quantizer(fp32, config.embeddings, partial(judges.calibrate, fp32))
     choice = _quantized(quantizer, config, judges, progress) if config.int8 else None
     progress("measuring the graphs")
-    measured = _measure(judge, student, fp32, choice, vocabulary) if judge else _Measured()
+    measured = (
+        _measure(judge, student, fp32, choice, vocabulary, publish=config.publish_examples)
+        if judge
+        else _Measured()
+    )
     return Account(
         student=student,
         fp32=fp32,
@@ -196,13 +200,17 @@ def _measure(
     fp32: onnx.ModelProto,
     choice: Choice | None,
     vocabulary: Vocabulary | None,
+    *,
+    publish: bool,
 ) -> _Measured:
     before = judge.answer(fp32, batch_tokens=_FP32_BATCH_TOKENS)
     after = judge.answer(choice.quantized.model, batch_tokens=1) if choice else None
     answers = before if after is None else after
     return _Measured(
         quality=judge.quality(before, after),
-        comparison=None if after is None else compare(judge.examples, student.labels, before, after),
+        comparison=None
+        if after is None
+        else compare(judge.examples, student.labels, before, after, publish=publish),
         trim=measure_trim(vocabulary, judge, answers, student.tokenizer) if vocabulary else None,
     )
 

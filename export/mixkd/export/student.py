@@ -76,7 +76,7 @@ def open_student(folder: Path, *, max_length: int | None) -> Student:
     limit = position_limit(model)
     if max_length is not None and max_length > limit:
         raise ConfigError(
-            f"max_length is {max_length}, but {folder} has {limit} positions: give {limit} or less"
+            f"--max-length must be at most {limit}, the positions of {folder}, not {max_length}"
         )
     run = read_run(folder) or {}
     trained = run.get("config", {}).get("max_length")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mixkd.compress.config import DistillConfig, DistillInputs
 from mixkd.errors import ConfigError
-from mixkd.export.config import ExportConfig, Recipe
+from mixkd.export.config import ExportConfig, Recipe, Rows, VocabularyChoice
 from mixkd.options import option, read_config
 
 
@@ -17,19 +17,19 @@ class SearchConfig:
         None, "The most that the median text may take, tokenization inside."
     )
     max_size_mb: float | None = option(None, "The largest file of weights, in megabytes of 10^6 bytes.")
-    layers: str | None = option(None, "Depths to try, such as 1,2,4 [1 to half of the teacher's].")
+    layers: tuple[int, ...] = option(
+        (), "A number of the teacher's layers to keep; may be repeated [1 to half of the teacher's]."
+    )
     student: tuple[str, ...] = option((), "Also start from this model; may be repeated.")
-    recipe: tuple[str, ...] = option((), "A recipe of mkd export; may be repeated [portable].")
-    vocabulary: tuple[str, ...] = option((), "full, trim or trim:N; may be repeated [full and trim].")
+    recipe: tuple[Recipe, ...] = option((Recipe.PORTABLE,), "A recipe of mkd export; may be repeated.")
+    vocabulary: tuple[VocabularyChoice, ...] = option(
+        (VocabularyChoice(), VocabularyChoice(Rows.TRIM)), "A vocabulary of mkd export; may be repeated."
+    )
 
     def __post_init__(self) -> None:
         for flag, value in (("--max-latency-ms", self.max_latency_ms), ("--max-size-mb", self.max_size_mb)):
             if value is not None and value <= 0:
                 raise ConfigError(f"{flag} must be above 0, not {value}")
-        if unknown := set(self.recipe) - set(Recipe):
-            raise ConfigError(f"--recipe is {' or '.join(Recipe)}, not {min(unknown)}")
-        for vocabulary in self.vocabulary:
-            ExportConfig(vocabulary=vocabulary)  # refuses what it doesn't know
 
     def too_much(self, *, latency_ms: float | None, size_bytes: int) -> str | None:
         """Return which limit is broken and by what, or None where both are kept."""
@@ -61,16 +61,16 @@ class Candidate:
 
     shape: Shape
     recipe: Recipe
-    vocabulary: str
+    vocabulary: VocabularyChoice
 
     @property
     def name(self) -> str:
         """Its name in tables and its folder among the bundles."""
-        return f"{self.shape.name}-{self.recipe}-{self.vocabulary.replace(':', '')}"
+        return f"{self.shape.name}-{self.recipe}-{str(self.vocabulary).replace(':', '')}"
 
     def export_config(self, *, max_length: int | None) -> ExportConfig:
         """Return how its student is exported."""
-        return ExportConfig(recipe=self.recipe, vocabulary=self.vocabulary, max_length=max_length)
+        return ExportConfig(recipe=(self.recipe,), vocabulary=self.vocabulary, max_length=max_length)
 
 
 def make_grid(config: SearchConfig, *, teacher_layers: int) -> tuple[Candidate, ...]:
@@ -85,25 +85,19 @@ def make_grid(config: SearchConfig, *, teacher_layers: int) -> tuple[Candidate, 
     names = [shape.name for shape in shapes]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise ConfigError(f"two students of the grid are named {twice}: give each its own name")
-    recipes = [Recipe(word) for word in dict.fromkeys(config.recipe)] or [Recipe.PORTABLE]
-    vocabularies = list(dict.fromkeys(config.vocabulary)) or ["full", "trim"]
     return tuple(
         Candidate(shape, recipe, vocabulary)
         for shape in shapes
-        for recipe in recipes
-        for vocabulary in vocabularies
+        for recipe in dict.fromkeys(config.recipe)
+        for vocabulary in dict.fromkeys(config.vocabulary)
     )
 
 
-def _depths(word: str | None, teacher_layers: int) -> list[int]:
-    if word is None:
-        return list(range(1, max(1, teacher_layers // 2) + 1))
-    depths = [int(part) if part.strip().isdecimal() else 0 for part in word.split(",") if part.strip()]
-    if not all(1 <= depth <= teacher_layers for depth in depths):
-        raise ConfigError(
-            f"--layers is {word!r}: name depths from 1 to the teacher's {teacher_layers}, as in 1,2"
-        )
-    return sorted(set(depths))
+def _depths(asked: tuple[int, ...], teacher_layers: int) -> list[int]:
+    for depth in asked:
+        if not 1 <= depth <= teacher_layers:
+            raise ConfigError(f"--layers must be from 1 to {teacher_layers}, the teacher's, not {depth}")
+    return sorted(set(asked)) or list(range(1, max(1, teacher_layers // 2) + 1))
 
 
 def read_distillation(file: Path | None, *, epochs: float | None) -> DistillConfig:

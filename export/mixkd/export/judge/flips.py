@@ -1,5 +1,6 @@
 """What int8 changed: the texts that got another label, and whether that is more than chance."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from math import comb
@@ -17,8 +18,25 @@ _BINS = 15
 
 
 @dataclass(frozen=True, slots=True)
-class Flip:
-    """One text whose label changed.
+class Change:
+    """One way in which int8 changed the label of texts.
+
+    Attributes:
+        label: The true label, None for texts without one.
+        fp32: The label of the fp32 graph.
+        int8: The label of the int8 graph.
+        texts: How many texts.
+    """
+
+    label: str | None
+    fp32: str
+    int8: str
+    texts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A text whose label changed.
 
     Attributes:
         text: The text or pair.
@@ -39,7 +57,8 @@ class Comparison:
 
     Attributes:
         flipped: Texts whose label changed.
-        flips: The first of them, `MOST_LISTED` at most.
+        changes: By true label and both answers, the most frequent first, `MOST_LISTED` at most.
+        examples: The first of the texts, `MOST_LISTED` at most; none unless they may be published.
         repaired: Flipped texts that only int8 answers right.
         broken: Flipped texts that only fp32 answers right.
         mcnemar_p: Exact two-sided probability of a split this uneven, were both equally good.
@@ -49,7 +68,8 @@ class Comparison:
     """
 
     flipped: int
-    flips: tuple[Flip, ...]
+    changes: tuple[Change, ...]
+    examples: tuple[Example, ...]
     repaired: int
     broken: int
     mcnemar_p: float
@@ -62,8 +82,18 @@ class Comparison:
         return asdict(self)
 
 
-def compare(examples: Examples, labels: Sequence[str], fp32: Logits, int8: Logits) -> Comparison | None:
-    """Compare the two graphs' answers; None for tasks without exactly one label per text."""
+def compare(
+    examples: Examples, labels: Sequence[str], fp32: Logits, int8: Logits, *, publish: bool = False
+) -> Comparison | None:
+    """Compare the two graphs' answers; None for tasks without exactly one label per text.
+
+    Args:
+        examples: The texts and their labels.
+        labels: (C,) in the order of the outputs.
+        fp32: The fp32 graph's logits, (N, C).
+        int8: The int8 graph's logits, (N, C).
+        publish: Whether the comparison may hold texts.
+    """
     if examples.task is not Task.SINGLE_LABEL:
         return None
     before, after = fp32.argmax(axis=1), int8.argmax(axis=1)
@@ -73,17 +103,17 @@ def compare(examples: Examples, labels: Sequence[str], fp32: Logits, int8: Logit
     right_after: NDArray[np.bool_] = np.equal(after, truth)
     repaired, broken = int((right_after & ~right_before).sum()), int((right_before & ~right_after).sum())
     flipped = np.flatnonzero(before != after)
+    found = [
+        Example(
+            examples.texts[i], labels[truth[i]] if known[i] else None, labels[before[i]], labels[after[i]]
+        )
+        for i in flipped
+    ]
+    counts = Counter((flip.label, flip.fp32, flip.int8) for flip in found)
     return Comparison(
         flipped=len(flipped),
-        flips=tuple(
-            Flip(
-                examples.texts[i],
-                labels[truth[i]] if known[i] else None,
-                labels[before[i]],
-                labels[after[i]],
-            )
-            for i in flipped[:MOST_LISTED]
-        ),
+        changes=tuple(Change(*change, count) for change, count in counts.most_common(MOST_LISTED)),
+        examples=tuple(found[:MOST_LISTED]) if publish else (),
         repaired=repaired,
         broken=broken,
         mcnemar_p=mcnemar(repaired, broken),

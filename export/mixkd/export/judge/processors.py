@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from mixkd.bench.drive.processes import WorkerProcess
 from mixkd.bench.targets.base import LocalTarget, Target
-from mixkd.bench.targets.emulate import EmulatedTarget
+from mixkd.bench.targets.emulate import PROCESSORS, EmulatedTarget
 from mixkd.bench.variants import OnnxVariant
 from mixkd.errors import ConfigError
 from mixkd.export.judge.judge import same_answers
+from mixkd.metrics import format_rate
 from mixkd.runtime.encoding import Text
 from mixkd.task import Task
 
@@ -45,7 +46,9 @@ class OtherProcessor:
         """Return what a user should know: nothing where the answers are the same."""
         if self.agreement >= SAME_LABELS:
             return ()
-        return (f"on {self.name} {1 - self.agreement:.1%} of the labels are others: use the recipe portable",)
+        return (
+            f"{format_rate(1 - self.agreement)} of the labels differ on {self.name}: use --recipe portable",
+        )
 
 
 def check_processors(names: Sequence[str]) -> None:
@@ -54,10 +57,11 @@ def check_processors(names: Sequence[str]) -> None:
     Raises:
         ConfigError: If there is no such processor, or something to emulate it isn't installed.
     """
+    if unknown := [name for name in names if name not in PROCESSORS]:
+        raise ConfigError(f"--target-isa must be one of {', '.join(PROCESSORS)}, not {unknown[0]}")
     for name in names:
-        missing = EmulatedTarget.named(name).missing()
-        if missing:
-            raise ConfigError(f"target_isa {name} needs {missing}")
+        if missing := EmulatedTarget.named(name).missing():
+            raise ConfigError(f"--target-isa {name} needs {missing}")
 
 
 def compare_processors(

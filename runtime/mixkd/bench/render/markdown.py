@@ -12,28 +12,28 @@ def render_markdown(report: Report) -> str:
     table = [_row(names), rule, *(_row(cells(row)) for row in report.rows)]
     environment, data = report.targets[0].environment, report.data
     lines = [
-        f"### {_plain(report.title)}",
+        f"### {plain(report.title)}",
         "",
-        _plain(verdict_sentence(report)),
+        plain(verdict_sentence(report)),
         "",
         *table,
         "",
-        *(f"- {_plain(absent_name(absent))} is absent: {_plain(absent.reason)}" for absent in report.absent),
+        *(f"- {plain(absent_name(absent))} is absent: {plain(absent.reason)}" for absent in report.absent),
         *(f"- **Noisy run**: {warning}." for warning in report.warnings),
         "",
-        f"{_plain(str(data.name))} {data.split}, {data.judged_rows:,} rows judged; "
-        f"{_plain(environment.processor)}, {report.config.threads} thread(s), "
+        f"{plain(str(data.name))} {data.split}, {data.judged_rows:,} rows judged; "
+        f"{plain(environment.processor)}, {report.config.threads} thread(s), "
         f"onnxruntime {environment.versions.get('onnxruntime', 'unknown')}; {report.created}.",
     ]
     return "\n".join(lines) + "\n"
 
 
 def _row(texts: tuple[str, ...]) -> str:
-    return f"| {' | '.join(map(_plain, texts))} |"
+    return f"| {' | '.join(map(plain, texts))} |"
 
 
-def _plain(text: str) -> str:
-    """Keep a text from being read as markup."""
+def plain(text: str) -> str:
+    """Return a text as one line that Markdown shows as it is: marks and HTML are escaped."""
     for mark in "\\|<>*_`[]":
         text = text.replace(mark, "\\" + mark)
     return " ".join(text.split())
