@@ -1,16 +1,20 @@
 # Two commands on a fresh machine: `make quickstart` and `make test`. Both make .venv where it is missing.
+# `make test-skipped` runs the test files of which `make test` skipped something, once the tools are installed.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart test check clean
+.PHONY: quickstart test test-skipped check clean
 
 quickstart: .venv/quickstart.stamp
 	$(BIN)/mkd quickstart --output quickstart --overwrite
 
 test: .venv/dev.stamp
 	$(MAKE) check
-	$(BIN)/python -m pytest -m alone
-	$(BIN)/python -m pytest -m 'not alone' -n 2
+	$(BIN)/python -m pytest --cache-clear -m alone --cov
+	$(BIN)/python -m pytest -m 'not alone' -n 2 --cov --cov-append
+
+test-skipped: .venv/dev.stamp
+	$(BIN)/python -m pytest --skipped-last-time
 
 check: .venv/dev.stamp
 	$(BIN)/ruff check .

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Install the wheel without extras into an empty environment: it must answer and pass the runtime's tests there,
-# and nothing of the training side may be installed or imported.
+# Install the wheel without extras into an empty environment: it must answer and pass the tests of the runtime and
+# of the bench there, and nothing of the training side may be installed or imported.
 #
 #   scripts/check_torch_free.sh [WHEEL [PYTEST ARGUMENT...]]
 #
@@ -27,7 +27,7 @@ unset PYTHONPATH
 mkdir "$scratch/tests"
 cp "$root/pyproject.toml" "$scratch"
 cp "$root"/tests/*.py "$scratch/tests"
-cp -r "$root/tests/runtime" "$scratch/tests"
+cp -r "$root/tests/runtime" "$root/tests/bench" "$scratch/tests"
 cd "$scratch"
 PATH="$scratch/venv/bin:$PATH"
 bundle=tests/runtime/fixtures/bundle
@@ -48,4 +48,4 @@ assert not imported, f"imported: {imported}"
 END
 test "$(mkd predict "$bundle" "wake me up at 7" | cut -f 1)" = alarm
 test "$(echo "send my money" | mkd predict "$bundle" | cut -f 1)" = transfer
-python -m pytest -q -p no:cacheprovider --ignore=tests/bench tests/runtime "$@"
+python -m pytest -q tests/runtime tests/bench "$@"

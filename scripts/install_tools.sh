@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What the tests use beyond pip: a browser for pages, an OpenSSH server as a remote device, qemu as other
 # processors, and an ARM Python for it; for the examples a compiler, onnxruntime's C header, Node and packages.
-# Debian and its kin; needs root.
+# Debian and its kin; needs root. At the end it leaves .tools.stamp: from then on a test that lacks a tool fails.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export DEBIAN_FRONTEND=noninteractive
@@ -40,3 +40,4 @@ for example in node browser; do
     # Skip: onnxruntime-node would download CUDA libraries; what the CPU needs is in the package.
     (cd "examples/$example" && ONNXRUNTIME_NODE_INSTALL=skip npm install --silent --no-audit --no-fund --no-package-lock)
 done
+touch .tools.stamp
