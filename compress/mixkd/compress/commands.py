@@ -82,7 +82,8 @@ def _check(
     """Count what would spoil a training: duplicates, leaks, empty texts, missing classes, truncation."""
     _need_torch()
     from mixkd.compress.check import check_data
-    from mixkd.compress.checkpoints import find_model, load_classifier, load_tokenizer
+    from mixkd.compress.checkpoints import load_classifier, load_tokenizer
+    from mixkd.compress.locate import find_model
     from mixkd.labels import are_scores, label_space_of
 
     labels = tokenizer = None

@@ -7,8 +7,9 @@ from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from mixkd.compress.checkpoints import find_model, load_classifier, load_tokenizer, load_with_new_head
+from mixkd.compress.checkpoints import load_classifier, load_tokenizer, load_with_new_head
 from mixkd.compress.config import DistillConfig
+from mixkd.compress.locate import find_model
 from mixkd.compress.losses import Weights
 from mixkd.compress.run import Job, StageResult, run_job
 from mixkd.compress.student import cut_layers, layer_count

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from mixkd.compress.checkpoints import find_model, load_tokenizer, load_with_new_head
+from mixkd.compress.checkpoints import load_tokenizer, load_with_new_head
 from mixkd.compress.config import FinetuneConfig
+from mixkd.compress.locate import find_model
 from mixkd.compress.losses import Weights
 from mixkd.compress.run import Job, StageResult, run_job
 from mixkd.corpus.corpus import Corpus

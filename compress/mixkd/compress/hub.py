@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from mixkd.corpus.corpus import Split
 from mixkd.corpus.files import Row
-from mixkd.errors import DataError
+from mixkd.errors import DataError, first_line
 
 _PATIENCE_S = 3.0
 
@@ -64,10 +64,9 @@ def hub_splits(name: str) -> dict[str, Split]:
     if not datasets.config.HF_HUB_OFFLINE and not hub_reachable():
         datasets.config.HF_HUB_OFFLINE = True  # the package's own cache may still hold it
     try:
-        loaded = datasets.load_dataset(repository, config or None)
+        loaded = datasets.load_dataset(repository, config or None, trust_remote_code=False)
     except Exception as error:  # the package raises a dozen kinds, none of them its own root
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise DataError(f"hub dataset {name} can't be loaded: {reason}") from error
+        raise DataError(f"hub dataset {name} can't be loaded: {first_line(error)}") from error
     splits: dict[str, Split] = {}
     for split, table in loaded.items():
         names = {c: f.names for c, f in table.features.items() if isinstance(f, datasets.ClassLabel)}

@@ -33,7 +33,7 @@ def cut_layers(teacher: PreTrainedModel, layers: int, *, keep: Keep = Keep.FIRST
         )
     kept = kept_layers(total, layers, keep)
     config = _cut_config(teacher.config, kept)
-    student: PreTrainedModel = AutoModelForSequenceClassification.from_config(config)
+    student: PreTrainedModel = AutoModelForSequenceClassification.from_config(config, trust_remote_code=False)
     weights = _cut_weights(teacher, kept)
     missing, unexpected = student.load_state_dict(weights, strict=False)
     # Tied tensors and buffers that aren't saved may be absent; a layer's weights may not.

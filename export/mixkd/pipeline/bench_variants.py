@@ -15,7 +15,7 @@ TORCH_FACTORY = "mixkd.export.judge.reference:TorchModel"
 def make_variant(kind: Kind, model: str | Path, *, bundle: Manifest, scratch: Path) -> Variant:
     """Make one variant of a teacher or a student; see `mixkd.bench.making.VariantMaker`."""
     require("torch", "transformers", extra="compress")
-    from mixkd.compress.checkpoints import find_model
+    from mixkd.compress.locate import find_model
 
     folder = find_model(str(model))
     labels = _labels_of(folder, bundle.labels)

@@ -12,9 +12,10 @@ from mixkd.bench.report.figures import Evidence
 from mixkd.bench.report.files import write_report
 from mixkd.bench.report.schema import Report
 from mixkd.bench.targets.base import LocalTarget, Target
-from mixkd.compress.checkpoints import find_model, load_classifier
+from mixkd.compress.checkpoints import load_classifier
 from mixkd.compress.config import DistillConfig
 from mixkd.compress.distill import distill
+from mixkd.compress.locate import find_model
 from mixkd.compress.student import layer_count
 from mixkd.corpus.corpus import Corpus
 from mixkd.errors import ConfigError, MkdError, OutputError

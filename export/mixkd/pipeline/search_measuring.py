@@ -11,8 +11,9 @@ from mixkd.bench.plan import Plan
 from mixkd.bench.report.schema import Report
 from mixkd.bench.sampling import TokenCounter, draw_sample
 from mixkd.bench.targets.base import Target
-from mixkd.compress.checkpoints import find_model, load_classifier, load_tokenizer, load_with_new_head
+from mixkd.compress.checkpoints import load_classifier, load_tokenizer, load_with_new_head
 from mixkd.compress.config import DistillConfig
+from mixkd.compress.locate import find_model
 from mixkd.compress.student import cut_layers
 from mixkd.corpus.corpus import Corpus, ThinnedSplit
 from mixkd.errors import MkdError
