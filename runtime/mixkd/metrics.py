@@ -20,7 +20,12 @@ def format_metric(name: str, value: float) -> str:
         name: The metric, a key of what `evaluate` returns.
         value: A rate is a fraction of one.
     """
-    return f"{value:.4f}" if name in _NOT_RATES else format_rate(value)
+    return format_rate(value) if is_rate(name) else f"{value:.4f}"
+
+
+def is_rate(name: str) -> bool:
+    """Return whether a metric is a rate, a fraction of one; a correlation or an error isn't."""
+    return name not in _NOT_RATES
 
 
 def format_rate(value: float) -> str:

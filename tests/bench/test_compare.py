@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mixkd.bench.compare import compare_reports, parse_share, render_comparison
+from mixkd.bench.compare import compare_reports, parse_share
+from mixkd.bench.render.text import render_comparison
 from mixkd.bench.report.files import to_json
 from mixkd.bench.report.intervals import wilson
 from mixkd.bench.report.schema import Report, Row
@@ -77,7 +78,7 @@ def test_accuracy_regresses_only_outside_the_interval(report: Report, right: int
         )
 
     comparison = compare_reports(with_accuracy(9500), with_accuracy(right))
-    assert [c.figure for c in comparison.regressions] == (["accuracy"] if regressed else [])
+    assert [c.name for c in comparison.regressions] == (["accuracy"] if regressed else [])
 
 
 def test_other_processor_or_texts_are_not_compared(report: Report) -> None:
@@ -97,7 +98,7 @@ def test_reports_without_a_common_variant_are_refused(report: Report) -> None:
 
 
 def test_table_marks_the_regression(report: Report) -> None:
-    lines = render_comparison(compare_reports(report, slowed(report, 1.2))).splitlines()
+    lines = render_comparison(compare_reports(report, slowed(report, 1.2)))
     assert sum("REGRESSION" in line for line in lines) == 2
 
 
@@ -144,6 +145,7 @@ def test_comparing_loads_nothing_that_measures(report: Report, tmp_path: Path) -
         "mixkd.bench.compare",
         "mixkd.bench.config",
         "mixkd.bench.render",
+        "mixkd.bench.render.cells",
         "mixkd.bench.render.text",
         "mixkd.bench.report",
         "mixkd.bench.report.figures",

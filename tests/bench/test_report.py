@@ -139,11 +139,11 @@ def test_verdict_says_the_loss_in_points(report: Report) -> None:
         for r in report.rows
         if r.label in shares
     )
-    assert verdict_sentence(replace(report, rows=rows)).endswith(", 0.90 points of accuracy below it.")
+    assert verdict_sentence(replace(report, rows=rows)).endswith(", with accuracy lower by 0.90 points.")
 
 
 def test_table_has_teacher_and_student_rows_in_columns(report: Report) -> None:
-    lines = render_table(report).splitlines()
+    lines = render_table(report)
     assert re.split(r"\s{2,}", lines[0].strip()) == [
         "accuracy", "p50 ms", "p90 ms", "peak memory", "size", "speed-up",
     ]  # fmt: skip

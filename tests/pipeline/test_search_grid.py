@@ -120,7 +120,7 @@ def test_best_has_the_best_score_of_those_that_keep_the_limits() -> None:
 def test_table_has_the_best_on_top_and_says_why_others_are_out() -> None:
     skipped = Outcome(name="x", state=State.SKIPPED, reason="9.00 MB, the limit is 8", size_bytes=9_000_000)
     found = mark_pareto([skipped, measured("a", 0.8, 1.0, 9), measured("b", 0.9, 2.0, 9)])
-    lines = render_outcomes(found, metric="accuracy", best="b").splitlines()
+    lines = render_outcomes(found, metric="accuracy", best="b")
     assert [line.split()[0] for line in lines[2:]] == ["b", "a", "x"]
     assert lines[2].endswith("best, pareto")
     assert lines[4].endswith("skipped: 9.00 MB, the limit is 8")
@@ -129,8 +129,8 @@ def test_table_has_the_best_on_top_and_says_why_others_are_out() -> None:
 def test_table_prints_correlations_as_numbers() -> None:
     found = mark_pareto([measured("a", 0.8214, 1.0, 9)])
     table = render_outcomes(found, metric="pearson", best="a")
-    assert table.splitlines()[2].split()[:2] == ["a", "0.8214"]
-    assert "%" not in table
+    assert table[2].split()[:2] == ["a", "0.8214"]
+    assert "%" not in "".join(table)
 
 
 def test_training_is_read_from_a_file_but_for_the_student(tmp_path: Path) -> None:

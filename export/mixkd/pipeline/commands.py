@@ -47,7 +47,7 @@ def quickstart(
             announce=warn,
             progress=progress,
         )
-    say(*render_table(made.report).split("\n"))
+    say(*render_table(made.report))
     say(f"report: {made.report_folder / 'report.html'}")
     say(f"bundle: {made.bundle}")
 
@@ -95,7 +95,7 @@ def search(
             progress=progress,
         )
     name = found.best.name if found.best else None
-    say(*render_outcomes(found.outcomes, metric=found.metric, best=name).split("\n"))
+    say(*render_outcomes(found.outcomes, metric=found.metric, best=name))
     if found.best is None:
         raise BudgetError(f"no student of the grid keeps the limits: see {output / RESULT_FILE}")
     say(f"best: {found.best}")

@@ -156,7 +156,7 @@ class _Search:
             self._announce(f"measuring {len(bundles)} bundles on the {self._chosen_on} split")
             report = self._measuring.bench(bundles, split=self._chosen_on)
             self._keep_report(report)
-            metric = report.metric_name
+            metric = report.metric
             outcomes |= {name: self._outcome(name, bundle, report) for name, bundle in bundles.items()}
         found = mark_pareto(outcomes[candidate.name] for candidate in candidates)
         best = best_fitting(found)

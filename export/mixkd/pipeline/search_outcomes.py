@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from mixkd.bench.render.text import NOTHING, align, megabytes, milliseconds
+from mixkd.bench.render.cells import NOTHING, megabytes, milliseconds
+from mixkd.bench.render.text import align
 from mixkd.metrics import format_metric
 from mixkd.pipeline.search_grid import SearchConfig
 from mixkd.pipeline.search_measuring import Probe
@@ -98,9 +99,9 @@ def _costs(one: Outcome) -> tuple[float, ...] | None:
     return (-one.score, one.p50_ms, float(one.size_bytes))
 
 
-def render_outcomes(outcomes: Sequence[Outcome], *, metric: str, best: str | None) -> str:
-    """Return the outcomes as an aligned text table: measured ones first, the best scores on top."""
-    lines = [("", metric, "test", "p50 ms", "peak memory", "size", "")]
+def render_outcomes(outcomes: Sequence[Outcome], *, metric: str, best: str | None) -> list[str]:
+    """Return the lines of the outcomes' table: measured ones first, the best scores on top."""
+    lines = [("", metric.replace("_", " "), "test", "p50 ms", "peak memory", "size", "")]
     ranked = sorted(outcomes, key=lambda one: (one.score is None, -(one.score or 0), one.p50_ms or 0))
     for one in ranked:
         lines.append(

@@ -42,7 +42,8 @@ def bench(
     config: BenchConfig,
 ) -> None:
     """Measure latency, memory, size and quality of a bundle, its student and its teacher."""
-    from mixkd.bench.render.text import absent_name, render_table
+    from mixkd.bench.render.cells import absent_name
+    from mixkd.bench.render.text import render_table
     from mixkd.bench.run import bench as run
     from mixkd.bench.targets.parse import parse_target
     from mixkd.progress import TerminalProgress
@@ -61,7 +62,7 @@ def bench(
             overwrite=overwrite,
             progress=progress,
         )
-    say(*render_table(report).split("\n"))
+    say(*render_table(report))
     for absent in report.absent:
         warn(f"{absent_name(absent)} is absent: {absent.reason}")
     for warning in report.warnings:
@@ -77,16 +78,17 @@ def compare(
     ] = "5%",
 ) -> None:
     """Compare two reports; exit code 4 if something became worse beyond noise."""
-    from mixkd.bench.compare import compare_reports, parse_share, render_comparison
+    from mixkd.bench.compare import compare_reports, parse_share
+    from mixkd.bench.render.text import render_comparison
     from mixkd.bench.report.files import read_report
 
     allowed = parse_share(max_regression)
     comparison = compare_reports(read_report(old), read_report(new), max_regression=allowed)
-    say(*render_comparison(comparison).split("\n"))
+    say(*render_comparison(comparison))
     if comparison.regressions:
         worst = comparison.regressions[0]
         count = len(comparison.regressions)
-        raise RegressionError(f"{count} regression(s), the first: {worst.figure} of {worst.label}")
+        raise RegressionError(f"regressions: {count}, the first one {worst.name} of {worst.label}")
 
 
 def targets() -> None:
@@ -97,4 +99,4 @@ def targets() -> None:
     rows = [
         (t.name, t.evidence, t.note, f"needs {t.missing}" if t.missing else "ready") for t in list_targets()
     ]
-    say(*align([("target", "evidence", "what", "state"), *rows], left=4).split("\n"))
+    say(*align([("target", "evidence", "what", "state"), *rows], left=4))

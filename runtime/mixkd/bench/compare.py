@@ -1,15 +1,27 @@
-"""Two reports of one bundle's life: what became worse, beyond what noise explains."""
+"""Compares two reports: what became worse, beyond what noise explains."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 
-from mixkd.bench.render.text import align, megabytes, milliseconds, percent, row_name
+from mixkd.bench.render.cells import row_name
 from mixkd.bench.report.figures import Evidence, Interval
 from mixkd.bench.report.intervals import Floats, Resampling
 from mixkd.bench.report.schema import Report, Row
 from mixkd.errors import ConfigError, MeasureError
+
+
+class Figure(StrEnum):
+    """What is compared."""
+
+    P50 = "p50 ms"
+    P90 = "p90 ms"
+    SIZE = "size"
+    PEAK_MEMORY = "peak memory"
+    QUALITY = "quality"
+    """The task's main metric."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,19 +31,26 @@ class Change:
     Attributes:
         label: The variant and, where it isn't local, the target.
         figure: What is compared.
-        old: The old value, written.
-        new: The new value, written.
-        ratio: New over old; for a share of right answers the difference, new less old. An exact figure has
-            an interval without width.
-        regressed: Whether even the kind end of the interval is worse than allowed.
+        metric: The metric that `Figure.QUALITY` is, as `mixkd.metrics` names it.
+        old: The old value; milliseconds, bytes, or the metric's own unit.
+        new: The new value.
+        difference: New less old, as a share of old; of a metric simply new less old. An exact figure has an
+            interval without width.
+        regressed: Whether the whole interval lies beyond what is allowed.
     """
 
     label: str
-    figure: str
-    old: str
-    new: str
-    ratio: Interval
+    figure: Figure
+    metric: str
+    old: float
+    new: float
+    difference: Interval
     regressed: bool
+
+    @property
+    def name(self) -> str:
+        """The figure's name, the metric's own for quality."""
+        return self.metric.replace("_", " ") if self.figure is Figure.QUALITY else self.figure
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +74,12 @@ class Comparison:
 def compare_reports(old: Report, new: Report, *, max_regression: float = 0.05) -> Comparison:
     """Compare two reports row by row.
 
-    Latency may grow by the share `max_regression` before it counts, and then only if its whole interval lies
-    above; so may memory and size, which are exact. Accuracy may not fall by more than chance allows.
+    A latency regressed if its whole interval lies above the old value and the allowed growth. Memory and size
+    regressed if they grew more than allowed. The task's metric regressed if its whole interval lies below 0.
 
     Args:
-        old: The one that was good.
-        new: The one that is asked about.
+        old: The report to compare with.
+        new: The report that is judged.
         max_regression: The share of growth that is allowed, 0.05 for 5 %.
 
     Raises:
@@ -74,17 +93,18 @@ def compare_reports(old: Report, new: Report, *, max_regression: float = 0.05) -
     same_texts = (old.data.sha256, old.data.judged_rows) == (new.data.sha256, new.data.judged_rows)
     notes = []
     if not same_machine:
-        notes.append(f"latency isn't compared: {_machine(old)} then, {_machine(new)} now")
+        notes.append(f"latency isn't compared: the old machine is {_machine(old)}, the new {_machine(new)}")
     if not same_texts:
-        notes.append("accuracy isn't compared: the texts aren't the same")
+        notes.append(f"{new.metric_name} isn't compared: the texts differ")
     resampling = Resampling(new.config.resamples, new.config.seed)
     changes: list[Change] = []
     for before, after in shared:
+        pair = _Pair(before, after, new.metric, max_regression)
         if same_machine:
-            changes += _latency_changes(before, after, max_regression, resampling)
-        changes += _exact_changes(before, after, max_regression)
+            changes += pair.latency(resampling)
+        changes += pair.exact()
         if same_texts:
-            changes += _quality_changes(before, after, new.metric_name)
+            changes += pair.quality()
     return Comparison(tuple(changes), tuple(notes))
 
 
@@ -99,87 +119,74 @@ def parse_share(word: str) -> float:
     except ValueError:
         share = -1.0
     if not 0 <= share < 10:
-        raise ConfigError(f"{word!r} is not a share of growth: write 5% or 0.05")
+        raise ConfigError(f"--max-regression must be a share of growth such as 5% or 0.05, not {word!r}")
     return share
 
 
-def render_comparison(comparison: Comparison) -> str:
-    """Return the changes as an aligned text table."""
-    lines = [("", "figure", "old", "new", "change", "95 % interval", "")]
-    for change in comparison.changes:
-        ratio = change.ratio
-        is_share = change.old.endswith("%")
-        write = _points if is_share else _growth
-        lines.append(
-            (
-                change.label,
-                change.figure,
-                change.old,
-                change.new,
-                write(ratio.value),
-                f"{write(ratio.low)} to {write(ratio.high)}" if ratio.low != ratio.high else "exact",
-                "REGRESSION" if change.regressed else "",
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """One variant in both reports."""
+
+    old: Row
+    new: Row
+    metric: str
+    allowed: float
+
+    def latency(self, resampling: Resampling) -> Iterator[Change]:
+        old, new = self.old, self.new
+        if old.evidence is not Evidence.DEVICE:
+            return
+        if not (old.samples and new.samples and old.latency and new.latency):
+            return
+        before, after = _blocks(old), _blocks(new)
+        for figure, statistic in ((Figure.P50, _p50), (Figure.P90, _p90)):
+            ratio = _ratio_of_runs(before, after, statistic, resampling)
+            growth = Interval(ratio.value - 1, ratio.low - 1, ratio.high - 1)
+            yield self._change(
+                figure,
+                statistic(before.ravel()),
+                statistic(after.ravel()),
+                growth,
+                regressed=ratio.low > 1 + self.allowed,
             )
-        )
-    return "\n".join([align(lines), *comparison.notes])
 
+    def exact(self) -> Iterator[Change]:
+        memories = [row.memory.peak_rss_bytes if row.memory else None for row in (self.old, self.new)]
+        for figure, before, after in (
+            (Figure.SIZE, self.old.size_bytes, self.new.size_bytes),
+            (Figure.PEAK_MEMORY, memories[0], memories[1]),
+        ):
+            if before and after:
+                ratio = after / before
+                growth = Interval(ratio - 1, ratio - 1, ratio - 1)
+                yield self._change(figure, before, after, growth, regressed=ratio > 1 + self.allowed)
 
-def _latency_changes(old: Row, new: Row, allowed: float, resampling: Resampling) -> Iterator[Change]:
-    if old.evidence is not Evidence.DEVICE:
-        return
-    if not (old.samples and new.samples and old.latency and new.latency):
-        return
-    before, after = _blocks(old), _blocks(new)
-    for figure, statistic in (("p50", _p50), ("p90", _p90)):
-        values = statistic(before.ravel()), statistic(after.ravel())
-        ratio = _ratio_of_runs(before, after, statistic, resampling)
-        yield Change(
-            label=row_name(new),
-            figure=f"{figure} ms",
-            old=milliseconds(values[0]),
-            new=milliseconds(values[1]),
-            ratio=ratio,
-            regressed=ratio.low > 1 + allowed,
-        )
-
-
-def _exact_changes(old: Row, new: Row, allowed: float) -> Iterator[Change]:
-    memories = [row.memory.peak_rss_bytes if row.memory else None for row in (old, new)]
-    for figure, before, after in (
-        ("size", old.size_bytes, new.size_bytes),
-        ("peak memory", memories[0], memories[1]),
-    ):
+    def quality(self) -> Iterator[Change]:
+        before, after = self.old.quality.headline, self.new.quality.headline
         if before and after:
-            ratio = after / before
-            yield Change(
-                label=row_name(new),
-                figure=figure,
-                old=megabytes(before),
-                new=megabytes(after),
-                ratio=Interval(ratio, ratio, ratio),
-                regressed=ratio > 1 + allowed,
+            difference = _difference(before, after)
+            yield self._change(
+                Figure.QUALITY, before.value, after.value, difference, regressed=difference.high < 0
             )
 
-
-def _quality_changes(old: Row, new: Row, metric: str) -> Iterator[Change]:
-    before, after = old.quality.headline, new.quality.headline
-    if not before or not after:
-        return
-    difference = _difference(before, after)
-    yield Change(
-        label=row_name(new),
-        figure=metric,
-        old=percent(before.value),
-        new=percent(after.value),
-        ratio=difference,
-        regressed=difference.high < 0,
-    )
+    def _change(
+        self, figure: Figure, old: float, new: float, difference: Interval, *, regressed: bool
+    ) -> Change:
+        return Change(
+            label=row_name(self.new),
+            figure=figure,
+            metric=self.metric,
+            old=old,
+            new=new,
+            difference=difference,
+            regressed=regressed,
+        )
 
 
 def _ratio_of_runs(
     old: Floats, new: Floats, statistic: Callable[[Floats], float], resampling: Resampling
 ) -> Interval:
-    """Return new over old; the runs are apart in time, so their blocks are drawn apart."""
+    """Return new over old; the two runs were at different times, so their blocks are drawn separately."""
     rng = np.random.default_rng(resampling.seed)
     draws = [
         statistic(new[rng.integers(0, len(new), len(new))].ravel())
@@ -216,13 +223,5 @@ def _p90(samples_ms: Floats) -> float:
 
 
 def _machine(report: Report) -> str:
-    environment = report.targets[0].environment
-    return f"{environment.processor}, {report.config.threads} thread(s)"
-
-
-def _growth(ratio: float) -> str:
-    return f"{(ratio - 1) * 100:+.1f} %"
-
-
-def _points(difference: float) -> str:
-    return f"{difference * 100:+.2f} points"
+    threads = report.config.threads
+    return f"{report.targets[0].environment.processor} with {threads} thread{'' if threads == 1 else 's'}"

@@ -5,11 +5,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from mixkd.bench.render import svg
+from mixkd.bench.render.cells import megabytes, times
 from mixkd.bench.render.svg import Scale, even_scale, log_scale
-from mixkd.bench.render.text import megabytes, times
 from mixkd.bench.report.figures import Evidence, Latency, Memory
 from mixkd.bench.report.schema import Report, Row
 from mixkd.bench.variants import Kind
+from mixkd.metrics import is_rate
 
 WIDTH = 440
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 14, 12, 34
@@ -27,21 +28,24 @@ def colour(row: Row, rows: Sequence[Row]) -> str:
     return f"c-other{others.index(row.label) % 6}"
 
 
-def pareto(rows: Sequence[Row], value: Callable[[Row], float], what: str) -> str:
+def pareto(rows: Sequence[Row], value: Callable[[Row], float], what: str, *, metric: str) -> str:
     """The main metric against a cost on a logarithmic axis; the line joins what nothing beats on both.
 
     Args:
         rows: Rows that have the metric and the cost.
         value: A row's cost.
         what: The axis' name with its unit.
+        metric: The metric, as `mixkd.metrics` names it.
     """
     height = 270
+    # A rate is drawn in percent, a correlation as it is.
+    scale, unit = (100, " %") if is_rate(metric) else (1, "")
     scores = {row.label: row.quality.headline for row in rows}
-    bounds = [100 * edge for score in scores.values() if score for edge in (score.low, score.high)]
+    bounds = [scale * edge for score in scores.values() if score for edge in (score.low, score.high)]
     x = log_scale([value(row) for row in rows], _LEFT, WIDTH - _RIGHT, margin=1.6)
-    y = even_scale(bounds, height - _BOTTOM, _TOP, least=2)
-    parts = [*_grid_y(y, lambda v: f"{v:.4g} %"), *_axis_x(x, height, _plain, what)]
-    points = {row.label: (x(value(row)), y(100 * a.value)) for row in rows if (a := scores[row.label])}
+    y = even_scale(bounds, height - _BOTTOM, _TOP, least=0.02 * scale)
+    parts = [*_grid_y(y, lambda v: f"{v:.4g}{unit}"), *_axis_x(x, height, _plain, what)]
+    points = {row.label: (x(value(row)), y(scale * a.value)) for row in rows if (a := scores[row.label])}
     parts.append(svg.path(_front(list(points.values())), class_="front"))
     for row in rows:
         score = scores[row.label]
@@ -49,7 +53,7 @@ def pareto(rows: Sequence[Row], value: Callable[[Row], float], what: str) -> str
             continue
         at, level = points[row.label]
         name = colour(row, rows)
-        parts.append(svg.line(at, y(100 * score.low), at, y(100 * score.high), class_=f"whisker {name}"))
+        parts.append(svg.line(at, y(scale * score.low), at, y(scale * score.high), class_=f"whisker {name}"))
         parts.append(svg.element("circle", cx=at, cy=level, r=6, class_=f"dot {name}"))
     parts += _point_labels(points)
     return svg.drawing(parts, width=WIDTH, height=height, title=f"Quality against {what}")

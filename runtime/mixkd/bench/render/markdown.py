@@ -1,6 +1,6 @@
 """The report for a pull request: the verdict, one table, where it was measured."""
 
-from mixkd.bench.render.text import absent_name, cells, headings
+from mixkd.bench.render.cells import absent_name, cells, headings
 from mixkd.bench.render.verdict import verdict_sentence
 from mixkd.bench.report.schema import Report
 
@@ -9,8 +9,9 @@ def render_markdown(report: Report) -> str:
     """Return `report.md`."""
     names = headings(report)
     rule = "|---|" + "---:|" * (len(names) - 1)
-    table = [_row(names), rule, *(_row(cells(row)) for row in report.rows)]
+    table = [_row(names), rule, *(_row(cells(row, report)) for row in report.rows)]
     environment, data = report.targets[0].environment, report.data
+    plural = "" if report.config.threads == 1 else "s"
     lines = [
         f"### {plain(report.title)}",
         "",
@@ -19,11 +20,11 @@ def render_markdown(report: Report) -> str:
         *table,
         "",
         *(f"- {plain(absent_name(absent))} is absent: {plain(absent.reason)}" for absent in report.absent),
-        *(f"- **Noisy run**: {warning}." for warning in report.warnings),
+        *(f"- **Noisy run**: {plain(warning)}." for warning in report.warnings),
         "",
-        f"{plain(str(data.name))} {data.split}, {data.judged_rows:,} rows judged; "
-        f"{plain(environment.processor)}, {report.config.threads} thread(s), "
-        f"onnxruntime {environment.versions.get('onnxruntime', 'unknown')}; {report.created}.",
+        f"{plain(data.name)} {plain(data.split)}, {data.judged_rows:,} rows judged; "
+        f"{plain(environment.processor)}, {report.config.threads} thread{plural}, "
+        f"onnxruntime {plain(environment.versions.get('onnxruntime', 'unknown'))}; {plain(report.created)}.",
     ]
     return "\n".join(lines) + "\n"
 

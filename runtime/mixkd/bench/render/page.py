@@ -5,19 +5,20 @@ from html import escape
 from importlib.resources import files
 
 from mixkd.bench.render import page_tables
-from mixkd.bench.render.panels import trade_offs
-from mixkd.bench.render.text import (
+from mixkd.bench.render.cells import (
     NOTHING,
     absent_name,
     main_quality,
     megabytes,
     milliseconds,
-    percent,
+    signed_difference,
     times,
 )
+from mixkd.bench.render.panels import trade_offs
 from mixkd.bench.render.verdict import reach_verdict, verdict_sentence
 from mixkd.bench.report.figures import Interval
 from mixkd.bench.report.schema import Report, Row
+from mixkd.metrics import format_rate
 
 _MINUS = "\N{MINUS SIGN}"
 _UNBROKEN_HYPHEN = "\N{NON-BREAKING HYPHEN}"
@@ -89,12 +90,18 @@ def _figures(report: Report) -> str:
         )
         + _figure(
             report.metric_name,
-            NOTHING if verdict.points is None else _signed(verdict.points),
-            f"{main_quality(reference)} → {main_quality(subject)}",
+            NOTHING
+            if verdict.gain is None
+            else signed_difference(report.metric, verdict.gain).replace("-", _MINUS),
+            f"{main_quality(reference, report)} → {main_quality(subject, report)}",
             _agreement(subject),
         )
         + "</dl>"
     )
+
+
+def _gain(gain: float | None, report: Report) -> str:
+    return NOTHING if gain is None else signed_difference(report.metric, gain).replace("-", _MINUS)
 
 
 def _figure(name: str, value: str, *notes: str) -> str:
@@ -102,13 +109,9 @@ def _figure(name: str, value: str, *notes: str) -> str:
     return f"<div><dt>{escape(name)}</dt><dd>{escape(value)}{small}</dd></div>"
 
 
-def _signed(points: float) -> str:
-    return f"{_MINUS if points < 0 else '+'}{abs(points):.2f}"
-
-
 def _agreement(row: Row) -> str:
     same = row.quality.agreement
-    return f"{percent(same.value)} of answers unchanged" if same else ""
+    return f"{format_rate(same.value)} of answers unchanged" if same else ""
 
 
 def _between(interval: Interval | None, write: Callable[[float], str]) -> str:

@@ -5,11 +5,12 @@ from html import escape
 from statistics import median
 from typing import TypeAlias
 
+from mixkd.bench.render.cells import NOTHING, bounds, megabytes, milliseconds, row_name, times
 from mixkd.bench.render.charts import colour
-from mixkd.bench.render.text import NOTHING, megabytes, milliseconds, percent, row_name, times
 from mixkd.bench.render.verdict import reach_verdict
 from mixkd.bench.report.figures import Bucket, Interval
 from mixkd.bench.report.schema import Report, Row, TargetRecord
+from mixkd.metrics import format_metric
 
 Cell: TypeAlias = str | tuple[str, str]
 """A text, or a text and what stands small below it."""
@@ -18,7 +19,7 @@ Cell: TypeAlias = str | tuple[str, str]
 def main_table(report: Report) -> str:
     """Return the variants with the figures that decide."""
     headings = (report.metric_name, "p50 ms", "p90 ms", "p99 ms", "peak memory", "size", "speed-up")
-    return _table(report, headings, [_main_cells(row) for row in report.rows])
+    return _table(report, headings, [_main_cells(row, report) for row in report.rows])
 
 
 def detail_table(report: Report) -> str:
@@ -100,10 +101,10 @@ def _target_cells(row: Row, target: TargetRecord) -> list[Cell]:
     ]
 
 
-def _with_interval(share: Interval | None) -> Cell:
-    if share is None:
+def _with_interval(metric: str, interval: Interval | None) -> Cell:
+    if interval is None:
         return NOTHING
-    return percent(share.value), f"{100 * share.low:.1f} to {100 * share.high:.1f}"
+    return format_metric(metric, interval.value), bounds(metric, interval)
 
 
 def _cell(cell: Cell) -> str:
@@ -111,10 +112,10 @@ def _cell(cell: Cell) -> str:
     return f"<td>{escape(text)}{f'<small>{escape(note)}</small>' if note else ''}</td>"
 
 
-def _main_cells(row: Row) -> list[Cell]:
+def _main_cells(row: Row, report: Report) -> list[Cell]:
     latency = row.latency
     return [
-        _with_interval(row.quality.headline),
+        _with_interval(report.metric, row.quality.headline),
         milliseconds(latency.p50_ms.value if latency else None),
         milliseconds(latency.p90_ms if latency else None),
         milliseconds(latency.p99_ms if latency else None),
@@ -127,8 +128,8 @@ def _main_cells(row: Row) -> list[Cell]:
 def _detail_cells(row: Row) -> list[Cell]:
     latency, start, quality = row.latency, row.start, row.quality
     return [
-        _with_interval(quality.macro_f1),
-        _with_interval(quality.agreement),
+        _with_interval("macro_f1", quality.macro_f1),
+        _with_interval("agreement", quality.agreement),
         f"{quality.kl_nats.value:.4f}" if quality.kl_nats else NOTHING,
         f"{latency.tokenize_p50_ms:.3f}" if latency else NOTHING,
         milliseconds(latency.cpu_ms_per_text if latency else None),

@@ -48,7 +48,7 @@ def _quality(rows: Sequence[Row], report: Report, *, with_size: bool) -> list[st
                 f"{report.metric_name.capitalize()} against latency",
                 "Up and to the left is better. The dashed line joins what nothing else beats; "
                 "whiskers are 95 % intervals.",
-                charts.pareto(both, _p50, "p50 latency, ms"),
+                charts.pareto(both, _p50, "p50 latency, ms", metric=report.metric),
             )
         )
     if len(scored) > 1 and with_size:  # the files are the same everywhere
@@ -56,7 +56,7 @@ def _quality(rows: Sequence[Row], report: Report, *, with_size: bool) -> list[st
             _panel(
                 f"{report.metric_name.capitalize()} against size",
                 "The size of the weight files.",
-                charts.pareto(scored, lambda row: row.size_bytes / 1e6, "size, MB"),
+                charts.pareto(scored, lambda row: row.size_bytes / 1e6, "size, MB", metric=report.metric),
             )
         )
     return panels

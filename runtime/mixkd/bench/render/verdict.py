@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mixkd.bench.render.text import three_figures
+from mixkd.bench.render.cells import metric_difference, three_figures
 from mixkd.bench.report.figures import Interval
 from mixkd.bench.report.schema import Report, Row
 from mixkd.bench.variants import Kind
@@ -18,7 +18,7 @@ class Verdict:
         faster: Factor of the median latency.
         smaller: Factor of the weight files.
         lighter: Factor of the peak memory.
-        points: The main metric of the subject less that of the reference, in points of a hundred.
+        gain: The main metric of the subject less that of the reference.
     """
 
     subject: Row
@@ -26,7 +26,7 @@ class Verdict:
     faster: Interval | None
     smaller: float | None
     lighter: float | None
-    points: float | None
+    gain: float | None
 
 
 def reach_verdict(report: Report) -> Verdict | None:
@@ -43,7 +43,7 @@ def reach_verdict(report: Report) -> Verdict | None:
         faster=subject.speed_up,
         smaller=_factor(reference.size_bytes, subject.size_bytes),
         lighter=_factor(*memories),
-        points=100 * (headlines[1].value - headlines[0].value) if headlines[0] and headlines[1] else None,
+        gain=headlines[1].value - headlines[0].value if headlines[0] and headlines[1] else None,
     )
 
 
@@ -56,23 +56,29 @@ def verdict_sentence(report: Report) -> str:
     verdict = reach_verdict(report)
     if verdict is None:
         return f"{report.rows[0].label} was measured alone: give --teacher to compare."
-    gains = [
-        f"{three_figures(factor)} times {word}"
-        for factor, word in (
-            (verdict.faster.value if verdict.faster else None, "faster"),
-            (verdict.smaller, "smaller"),
-            (verdict.lighter, "lighter in memory"),
+    factors = [
+        _comparative(factor, *words)
+        for factor, words in (
+            (verdict.faster.value if verdict.faster else None, ("faster", "slower")),
+            (verdict.smaller, ("smaller", "larger")),
+            (verdict.lighter, ("lighter in memory", "heavier in memory")),
         )
         if factor is not None
     ]
-    loss = "" if verdict.points is None else f", {_loss(verdict.points, report.metric_name)}"
-    what = (
-        " and ".join(filter(None, [", ".join(gains[:-1]), gains[-1]])) if gains else "not comparable in cost"
-    )
-    return f"{verdict.subject.label} is {what} than {verdict.reference.label}{loss}."
+    subject, reference = verdict.subject.label, verdict.reference.label
+    quality = None if verdict.gain is None else _change_of_quality(verdict.gain, report)
+    if not factors:
+        return f"{subject} answers {quality or 'with unknown quality'}, compared with {reference}."
+    said = " and ".join(filter(None, [", ".join(factors[:-1]), factors[-1]]))
+    return f"{subject} is {said} than {reference}{f', {quality}' if quality else ''}."
 
 
-def _loss(points: float, metric: str) -> str:
-    if abs(points) < 0.005:
-        return f"at the same {metric}"
-    return f"{abs(points):.2f} points of {metric} {'below' if points < 0 else 'above'} it"
+def _comparative(factor: float, more: str, less: str) -> str:
+    return f"{three_figures(max(factor, 1 / factor))} times {more if factor >= 1 else less}"
+
+
+def _change_of_quality(gain: float, report: Report) -> str:
+    size = metric_difference(report.metric, gain)
+    if not float(size.split()[0]):
+        return f"with the same {report.metric_name}"
+    return f"with {report.metric_name} {'lower' if gain < 0 else 'higher'} by {size}"
