@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from mixkd.corpus.corpus import Corpus
-from mixkd.errors import MkdError
+from mixkd.errors import ConfigError, MkdError
+from mixkd.outputs import whole_file
 from mixkd.version import __version__
 
 RUN_FILE = "run.json"
@@ -95,3 +96,64 @@ def data_fingerprint(corpus: Corpus, rows: Mapping[str, int]) -> dict[str, Any]:
         name: {"rows": count, "sha256": corpus.split(name).fingerprint()} for name, count in rows.items()
     }
     return {"name": corpus.name, "splits": splits}
+
+
+def request_of(corpus: Corpus, *, config: Mapping[str, Any], **inputs: Any) -> dict[str, Any]:
+    """Return what a run is asked, as JSON holds it; it can be resumed only by a run that is asked the same.
+
+    Args:
+        corpus: Its columns count, and the content of its splits, wherever the files are.
+        config: Every option by name.
+        inputs: What else the result depends on, such as the teacher.
+    """
+    data = {name: split.fingerprint() for name, split in corpus.splits.items()}
+    asked = {"inputs": inputs, "columns": asdict(corpus.columns), "data": data, "config": dict(config)}
+    request: dict[str, Any] = json.loads(json.dumps(asked, default=str))
+    return request
+
+
+def guard_resume(file: Path, request: Mapping[str, Any]) -> None:
+    """Record in a file what a run is asked; where the file exists, refuse a run that is asked something else.
+
+    Raises:
+        ConfigError: As `refuse_another_request`.
+        OutputError: If the file can't be written.
+    """
+    if not file.is_file():
+        with whole_file(file) as begun:
+            begun.write(json.dumps(request, indent=2) + "\n")
+        return
+    refuse_another_request(file.read_text(encoding="utf-8"), request, where=file)
+
+
+def refuse_another_request(begun: str, request: Mapping[str, Any], *, where: Path) -> None:
+    """Refuse to resume a run that was begun with other inputs, options or data.
+
+    Args:
+        begun: What the interrupted run was asked: the JSON of its `request_of`.
+        request: What this run is asked.
+        where: The file that holds `begun`, for the error.
+
+    Raises:
+        ConfigError: If the two differ, or `begun` can't be read; the message names what differs.
+    """
+    try:
+        earlier, now = _items(json.loads(begun)), _items(request)
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise ConfigError(
+            f"{where} is damaged, so the run can't be resumed: start anew with --overwrite"
+        ) from error
+    if differing := sorted({name for name, _ in earlier ^ now}):
+        raise ConfigError(
+            f"{where} belongs to a run with other options or data ({', '.join(differing)} differ): "
+            "resume with the same, or start anew with --overwrite"
+        )
+
+
+def _items(request: Mapping[str, Mapping[str, Any]]) -> set[tuple[str, str]]:
+    """Return the entries of a request as names, such as ``config.epochs``, with their values in JSON."""
+    return {
+        (f"{part}.{name}", json.dumps(value, sort_keys=True))
+        for part, values in request.items()
+        for name, value in values.items()
+    }

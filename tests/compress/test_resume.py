@@ -2,6 +2,7 @@
 
 import multiprocessing
 import random
+import shutil
 import time
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
@@ -119,3 +120,19 @@ def test_resume_with_other_options_is_refused(teacher: Path, data: Path, tmp_pat
     assert has_checkpoint(output)  # nothing is lost by asking
     with pytest.raises(OutputError, match="--resume goes on, --overwrite starts anew"):
         distill(str(teacher), open_corpus(data), output, config=config)
+
+
+def test_resume_on_edited_data_is_refused(teacher: Path, data: Path, tmp_path: Path) -> None:
+    edited, output = tmp_path / "data", tmp_path / "out"
+    shutil.copytree(data, edited)
+    process = start(teacher, edited, output)
+    wait_until(lambda: has_checkpoint(output), process)
+    kill(process)
+    train = edited / "train.tsv"
+    train.write_text(train.read_text(encoding="utf-8").replace("label-1", "label-2", 1), encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"other options or data \(data.train differ\)"):
+        run(teacher, edited, output, True, {"epochs": 12, "save_steps": 7})
+    assert has_checkpoint(output)
+    shutil.copyfile(data / "train.tsv", train)
+    run(teacher, edited, output, True, {"epochs": 12, "save_steps": 7})
+    assert (output / "run.json").is_file()

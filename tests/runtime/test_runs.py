@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from mixkd.corpus.corpus import open_corpus
-from mixkd.errors import MkdError
-from mixkd.runs import RunRecord, data_fingerprint, read_run, versions
+from mixkd.corpus.corpus import Columns, open_corpus
+from mixkd.errors import ConfigError, MkdError
+from mixkd.runs import RunRecord, data_fingerprint, guard_resume, read_run, request_of, versions
 from mixkd.version import __version__
 
 
@@ -79,3 +79,29 @@ def test_data_fingerprint_names_rows_and_sha256(tmp_path: Path) -> None:
     found = data_fingerprint(corpus, {"train": 1})
     assert found["name"] == "train.tsv"
     assert found["splits"]["train"] == {"rows": 1, "sha256": corpus.split("train").fingerprint()}
+
+
+def test_run_is_resumed_only_with_the_same_options_and_the_same_content(tmp_path: Path) -> None:
+    train, file = tmp_path / "train.tsv", tmp_path / "request.json"
+    train.write_text("text\tlabel\none\ta\n", encoding="utf-8")
+
+    def guard(data: Path = train, columns: Columns | None = None, **config: Any) -> None:
+        corpus = open_corpus(data, columns)
+        guard_resume(file, request_of(corpus, config={"seed": 1, "where": Path("x")} | config, teacher="t"))
+
+    guard()
+    guard()
+    moved = tmp_path / "elsewhere" / "train.tsv"
+    moved.parent.mkdir()
+    moved.write_bytes(train.read_bytes())
+    guard(moved)  # the same texts at another place
+    with pytest.raises(ConfigError, match=r"other options or data \(config.beta, config.seed differ\)"):
+        guard(seed=2, beta=3)
+    with pytest.raises(ConfigError, match=r"\(columns.label differ\)"):
+        guard(columns=Columns(label="kind"))
+    train.write_text("text\tlabel\none\tb\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"\(data.train differ\).*--overwrite"):
+        guard()
+    file.write_text('{"inputs": {"teach', encoding="utf-8")
+    with pytest.raises(ConfigError, match="damaged"):
+        guard()

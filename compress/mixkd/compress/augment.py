@@ -25,9 +25,10 @@ from mixkd.compress.locate import find_model
 from mixkd.compress.processes import process_state
 from mixkd.corpus.corpus import Corpus, Example, Label
 from mixkd.corpus.files import Row, check_writable, write_rows
-from mixkd.errors import ConfigError, DataError, OutputError
+from mixkd.errors import DataError, OutputError
 from mixkd.outputs import clear_write_errors
 from mixkd.progress import TerminalProgress
+from mixkd.runs import refuse_another_request, request_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +101,10 @@ def augment(
     _check_file(output, overwrite=overwrite)
     rows = _rows(corpus, config, output)
     done = output.with_name(f"{output.name}.partial")
-    asked = {"config": config.as_dict(), "data": corpus.split("train").fingerprint()}
+    request = request_of(corpus, config=config.as_dict())
     try:
         with clear_write_errors(output):
-            first = _go_on(done, asked, batch_size=config.batch_size, overwrite=overwrite, resume=resume)
+            first = _go_on(done, request, batch_size=config.batch_size, overwrite=overwrite, resume=resume)
             if first < len(rows):
                 forward = _load(config.forward, config.forward_prefix, config)
                 backward = _load(config.backward, config.backward_prefix, config)
@@ -147,16 +148,15 @@ def _key(label: Label) -> str:
     return json.dumps(sorted(label) if isinstance(label, tuple) else label)
 
 
-def _go_on(done: Path, asked: dict[str, Any], *, batch_size: int, overwrite: bool, resume: bool) -> int:
+def _go_on(done: Path, request: dict[str, Any], *, batch_size: int, overwrite: bool, resume: bool) -> int:
     """Return how many rows of an interrupted run stand in `done`; where there is none, begin the file."""
-    header = (json.dumps(asked) + "\n").encode("utf-8")
+    header = (json.dumps(request) + "\n").encode("utf-8")
     if done.is_file() and not (resume or overwrite):
         raise OutputError(f"{done} holds an interrupted run: --resume goes on, --overwrite starts anew")
     rows: list[bytes] = []
     if done.is_file() and resume:
         lines = done.read_bytes().splitlines(keepends=True)
-        if lines[:1] != [header]:
-            raise ConfigError(f"{done} was begun with other options or data: resume with the same")
+        refuse_another_request(b"".join(lines[:1]).decode("utf-8", "replace"), request, where=done)
         whole = [line for line in lines[1:] if line.endswith(b"\n")]
         # In whole batches: what is translated together is the same whenever the kill came.
         rows = whole[: len(whole) - len(whole) % batch_size]

@@ -1,6 +1,5 @@
 """What the two training stages share: the work folder, the run of the trainer, the evaluation, `run.json`."""
 
-import json
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -23,10 +22,10 @@ from mixkd.compress.processes import process_state, shared_work_folder
 from mixkd.compress.teacher_pass import teacher_logits
 from mixkd.compress.trainer import COMPLETE, ObjectiveTrainer, last_checkpoint
 from mixkd.corpus.corpus import Corpus
-from mixkd.errors import ConfigError
 from mixkd.labels import LabelSpace
-from mixkd.runs import RunRecord, data_fingerprint
+from mixkd.runs import RunRecord, data_fingerprint, guard_resume, request_of
 
+_REQUEST = "request.json"
 _CHECKPOINTS = "checkpoints"
 _KEEP = f"{_CHECKPOINTS}/checkpoint-*/{COMPLETE}"
 
@@ -106,7 +105,7 @@ def run_job(
         assert job.config.max_length is not None  # resolved
         notes: tuple[str, ...] = ()
         if first:
-            _check_same_job(job, work)
+            guard_resume(work / _REQUEST, request_of(job.corpus, config=job.config.as_dict(), **job.origin))
             notes = check_data(
                 job.corpus, labels=job.labels, tokenizer=job.tokenizer, max_length=job.config.max_length
             ).warnings
@@ -138,22 +137,6 @@ def set_dropout(model: PreTrainedModel, share: float | None) -> None:
         for name in ("dropout_prob", "attention_dropout"):
             if isinstance(getattr(module, name, None), float):
                 setattr(module, name, share)
-
-
-def _check_same_job(job: Job, work: Path) -> None:
-    """Refuse to resume a run that was asked something else."""
-    asked = {
-        "inputs": {**job.origin, **job.corpus.origin},
-        "data": str(job.corpus.splits),
-        "config": job.config.as_dict(),
-    }
-    file = work / "job.json"
-    text = json.dumps(asked, indent=2, default=str)
-    if file.is_file() and file.read_text(encoding="utf-8") != text:
-        raise ConfigError(
-            f"{work} was begun with other options (see {file.name} there): resume with the same"
-        )
-    file.write_text(text, encoding="utf-8")
 
 
 def _prepare(job: Job, tokenizer: PreTrainedTokenizerBase, cache: Path) -> TrainingData:
