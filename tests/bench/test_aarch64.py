@@ -9,9 +9,9 @@ from mixkd.bench.measure import measure
 from mixkd.bench.plan import Plan
 from mixkd.bench.report.figures import Evidence
 from mixkd.bench.report.schema import Report, Row
+from mixkd.bench.targets import parse_target
 from mixkd.bench.targets.base import LocalTarget
 from mixkd.bench.targets.emulate import AARCH64_ROOT, EmulatedTarget, aarch64_root
-from mixkd.bench.targets.parse import parse_target
 from mixkd.bench.variants import Variant
 from mixkd.errors import MeasureError
 from tests.bench.sshd import Server

@@ -13,8 +13,8 @@ from mixkd.bench.drive.processes import WorkerProcess
 from mixkd.bench.measure import measure
 from mixkd.bench.plan import Plan
 from mixkd.bench.report.figures import Evidence
+from mixkd.bench.targets import parse_target
 from mixkd.bench.targets.base import LocalTarget
-from mixkd.bench.targets.parse import parse_target
 from mixkd.bench.targets.ssh import SshTarget
 from mixkd.bench.variants import OnnxVariant, Variant
 from mixkd.errors import MeasureError

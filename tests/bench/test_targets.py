@@ -9,12 +9,10 @@ from mixkd.bench.drive.processes import WorkerProcess
 from mixkd.bench.measure import measure
 from mixkd.bench.plan import Plan
 from mixkd.bench.report.figures import Evidence
-from mixkd.bench.targets import profiles
+from mixkd.bench.targets import cgroups, list_targets, parse_target, profiles
 from mixkd.bench.targets.base import LocalTarget
-from mixkd.bench.targets.cgroups import make_group
+from mixkd.bench.targets.cgroups import find_means, make_group
 from mixkd.bench.targets.emulate import AARCH64_ROOT
-from mixkd.bench.targets.listing import list_targets
-from mixkd.bench.targets.parse import parse_target
 from mixkd.bench.targets.profiles import PROFILES, Profile, ProfileTarget
 from mixkd.bench.variants import Variant
 from mixkd.errors import ConfigError, MeasureError
@@ -142,6 +140,44 @@ def test_list_names_every_target_that_can_be_parsed() -> None:
     for name in names:
         if "host" not in name:
             assert parse_target(name).name == name
+
+
+def test_listing_makes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("a control group was made")
+
+    monkeypatch.setattr(profiles, "make_group", refuse)
+    notes = [listed.note for listed in list_targets() if listed.name.startswith("profile:")]
+    assert len(notes) == len(PROFILES)
+    assert all("memory capped by " in note for note in notes)
+
+
+def test_means_are_those_of_the_group_that_is_made(tmp_path: Path) -> None:
+    assert find_means(tmp_path) is None
+    (tmp_path / "memory").mkdir()
+    (tmp_path / "memory" / "memory.limit_in_bytes").write_text("max")
+    group = make_group(64 * MIB, 2, root=tmp_path)
+    assert group is not None
+    assert find_means(tmp_path) == group.means == "cgroup v1"
+
+
+def test_group_whose_caps_are_refused_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cgroup.subtree_control").write_text("memory")
+
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(cgroups, "_write", refuse)
+    assert make_group(64 * MIB, 2, root=tmp_path) is None
+    assert [path.name for path in tmp_path.iterdir()] == ["cgroup.subtree_control"]
+
+
+def test_profile_is_refused_where_caps_are_not_enforced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "darwin")
+    with pytest.raises(MeasureError, match="profile:pi-4 needs Linux"), parse_target("profile:pi-4"):
+        pass
+    states = {listed.name: listed.missing for listed in list_targets()}
+    assert "Linux" in str(states["profile:pi-4"])
 
 
 def test_list_says_what_to_install_for_the_rest(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

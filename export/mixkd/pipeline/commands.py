@@ -74,7 +74,7 @@ def search(
 ) -> None:
     """Find the best student within a latency and a size; what can't keep them isn't trained."""
     _need_extra("torch", "transformers", "optimum")
-    from mixkd.bench.targets.parse import parse_target
+    from mixkd.bench.targets import parse_target
     from mixkd.pipeline.search import RESULT_FILE
     from mixkd.pipeline.search import search as run
     from mixkd.pipeline.search_grid import read_distillation

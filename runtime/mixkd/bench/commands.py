@@ -45,7 +45,7 @@ def bench(
     from mixkd.bench.render.cells import absent_name
     from mixkd.bench.render.text import render_table
     from mixkd.bench.run import bench as run
-    from mixkd.bench.targets.parse import parse_target
+    from mixkd.bench.targets import parse_target
     from mixkd.progress import TerminalProgress
 
     with TerminalProgress(lines=True) as progress:
@@ -94,7 +94,7 @@ def compare(
 def targets() -> None:
     """List where this machine can measure, and what the rest needs."""
     from mixkd.bench.render.text import align
-    from mixkd.bench.targets.listing import list_targets
+    from mixkd.bench.targets import list_targets
 
     rows = [
         (t.name, t.evidence, t.note, f"needs {t.missing}" if t.missing else "ready") for t in list_targets()

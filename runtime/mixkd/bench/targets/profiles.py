@@ -1,7 +1,7 @@
-"""Stand-ins for devices: a device's memory and cores as caps on this machine.
+"""A device's memory and cores as caps on this machine.
 
-A memory cap is real: a process that stays inside it here stays inside it there (but for the size of the
-device's own libraries). A core cap is not a slower core: latency under it is this processor's.
+A process that stays within the memory cap here fits the device's memory, apart from the size of the device's
+own libraries. The core cap doesn't make a core slower: latency under it is this processor's.
 """
 
 import os
@@ -14,7 +14,7 @@ from mixkd.bench.report.figures import Evidence
 from mixkd.bench.targets.base import WORKER_MODULE, Launch, last_words, worker_environment
 from mixkd.bench.targets.cgroups import CappedGroup, make_group
 from mixkd.bench.variants import Variant
-from mixkd.errors import ConfigError
+from mixkd.errors import ConfigError, MeasureError
 
 _MIB = 2**20
 
@@ -24,7 +24,7 @@ class Profile:
     """A device's limits.
 
     Attributes:
-        memory_bytes: What a program may take; less than the device has, since its system needs some.
+        memory_bytes: What a program may take; the rest is left to the device's system.
         cores: Its cores.
         note: The device.
     """
@@ -39,8 +39,10 @@ PROFILES = {
     "pi-4": Profile(1536 * _MIB, 4, "Raspberry Pi 4, the 2 GB one: four Cortex-A72"),
     "pi-5": Profile(3584 * _MIB, 4, "Raspberry Pi 5, the 4 GB one: four Cortex-A76"),
     "server-512mb": Profile(448 * _MIB, 1, "the smallest rented server: one virtual core, 512 MB"),
-    "android-low": Profile(256 * _MIB, 4, "a low-end Android phone: the heap one app may take"),
+    "android-low": Profile(256 * _MIB, 4, "a low-end Android phone: 256 MB for one app"),
 }
+"""The caps leave a quarter or an eighth of the memory to the system. That, and the share of an Android app, are
+assumptions: measure on the device before you rely on them."""
 
 
 @dataclass(slots=True)
@@ -71,10 +73,17 @@ class ProfileTarget:
 
     @property
     def means(self) -> str:
-        """How the caps are held: ``cgroup v2``, ``cgroup v1`` or ``rlimit``."""
+        """What caps the memory: ``cgroup v2``, ``cgroup v1`` or ``rlimit``."""
         return self._groups[0].means if self._groups else "rlimit"
 
+    def missing(self) -> str | None:
+        """Return what it needs first, or None where it can run."""
+        return None if sys.platform == "linux" else "Linux, which enforces the cap"
+
     def __enter__(self) -> "ProfileTarget":
+        missing = self.missing()
+        if missing:
+            raise MeasureError(f"{self.name} needs {missing}")
         return self
 
     def __exit__(
@@ -89,14 +98,14 @@ class ProfileTarget:
         return variant
 
     def launch(self, threads: int) -> Launch:
-        """Return a shell that caps itself and becomes the worker; every worker has the cap for itself."""
+        """Return a shell that caps itself and becomes the worker; each worker has a cap of its own."""
         group = make_group(self.profile.memory_bytes, self.profile.cores)
         if group:
             self._groups.append(group)
             cap = " && ".join(f"echo $$ > '{path}'" for path in group.joining)
         else:
-            # Without a cgroup: the data segment, anonymous mappings included. RLIMIT_AS would count every
-            # mapped library whole, and onnxruntime reserves far more than it uses.
+            # Without a cgroup: the data segment, which counts anonymous mappings. RLIMIT_AS would count whole
+            # libraries, and address space that onnxruntime reserves and never uses.
             cap = f"ulimit -d {self.profile.memory_bytes // 1024}"
         worker = [*self._pinned(), sys.executable, "-m", WORKER_MODULE]
         return Launch(["/bin/sh", "-c", f'{cap} && exec "$@"', "sh", *worker], worker_environment(threads))
