@@ -41,8 +41,8 @@ PROFILES = {
     "server-512mb": Profile(448 * _MIB, 1, "the smallest rented server: one virtual core, 512 MB"),
     "android-low": Profile(256 * _MIB, 4, "a low-end Android phone: 256 MB for one app"),
 }
-"""The caps leave a quarter or an eighth of the memory to the system. That, and the share of an Android app, are
-assumptions: measure on the device before you rely on them."""
+"""The caps leave a quarter or an eighth of the memory to the system. These shares and that of an Android app
+are assumptions: measure on the device before you rely on them."""
 
 
 @dataclass(slots=True)
