@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mixkd.bench.render.markdown import render_markdown
 from mixkd.bench.render.page import render_page
 from mixkd.bench.render.text import render_table
 from mixkd.bench.render.verdict import reach_verdict, verdict_sentence
@@ -62,6 +63,37 @@ def test_page_loads_nothing_and_escapes_everything(report: Report) -> None:
     assert "url(" not in page
 
 
+HOSTILE = "\x1b]0;owned\x07 \u202egpj\n| forged | line |\ud800"
+"""What a terminal would obey, what turns text round, a line break, a lone surrogate."""
+
+
+def saying(report: Report, text: str) -> Report:
+    """Return the report with a text wherever a text comes from outside."""
+    target = report.targets[0]
+    assert target.noise is not None
+    machine = replace(target.environment, processor=text, versions={text: text, "onnxruntime": text})
+    return replace(
+        report,
+        title=text,
+        rows=tuple(replace(row, label=text + row.label) for row in report.rows),
+        absent=tuple(replace(absent, label=text, reason=text) for absent in report.absent),
+        data=replace(report.data, name=text, split=text),
+        targets=(replace(target, environment=machine, noise=replace(target.noise, warnings=(text,))),),
+    )
+
+
+def test_text_from_outside_stays_text_in_every_form(report: Report, tmp_path: Path) -> None:
+    hostile = saying(report, HOSTILE)
+    write_report(hostile, tmp_path)
+    assert read_report(tmp_path / "report.json") == hostile
+    for render in (render_page, render_markdown):
+        text = render(hostile)
+        assert not set(text) & set("\x1b\x07\u202e"), render
+        assert text.encode("utf-8"), render
+        assert len(text.splitlines()) == len(render(saying(report, "x")).splitlines()), render
+    assert all(line.isprintable() and "\\x1b" in line for line in render_table(hostile)[2:])
+
+
 def test_page_is_well_formed_and_shows_every_row(report: Report) -> None:
     page = render_page(report)
     tags = _Tags()
@@ -108,7 +140,7 @@ def test_page_has_charts_for_every_timed_target(report: Report) -> None:
     # Six for the first target, four more of the second, two that hold both; an emulator has only answers.
     assert page.count("<svg") == 6 + 4 + 2
     assert page.count('class="dot open ') == 2 * len(timed)
-    assert "latency is a share of this processor" in page
+    assert "latency is this processor" in page
     assert "<h3>profile:pi-4</h3>" in page
     assert "<h3>emulate:aarch64</h3>" not in page
 

@@ -29,7 +29,7 @@ def colour(row: Row, rows: Sequence[Row]) -> str:
 
 
 def pareto(rows: Sequence[Row], value: Callable[[Row], float], what: str, *, metric: str) -> str:
-    """The main metric against a cost on a logarithmic axis; the line joins what nothing beats on both.
+    """Draw the main metric against a cost on a logarithmic axis; the line joins what no other beats in both.
 
     Args:
         rows: Rows that have the metric and the cost.
@@ -60,11 +60,11 @@ def pareto(rows: Sequence[Row], value: Callable[[Row], float], what: str, *, met
 
 
 def distribution(rows: Sequence[Row]) -> str:
-    """Every sample of every row as a histogram on one logarithmic axis; ticks mark p50 and p90."""
+    """Draw every sample of every row as a histogram on one logarithmic axis; ticks mark p50 and p90."""
     timed = [(row, np.array(row.samples.total_ns) / 1e6) for row in rows if row.samples]
     edge = 48
     height = len(timed) * edge + _TOP + _BOTTOM + 10
-    # One hiccup must not squeeze everything else into a corner: the axis ends at the 99.5th percentile.
+    # A single outlier would compress all other samples: the axis ends at the 99.5th percentile.
     ends = [float(np.quantile(ms, q)) for _, ms in timed for q in (0.0, 0.995)]
     x = log_scale(ends, _LABEL_ROOM, WIDTH - _RIGHT, margin=1.12)
     parts = _axis_x(x, height, _plain, "latency, ms")
@@ -85,7 +85,7 @@ def distribution(rows: Sequence[Row]) -> str:
 
 
 def memory_bars(rows: Sequence[Row]) -> str:
-    """What the process takes: bare Python, the loaded engine and model, and the rest up to the peak."""
+    """Draw the memory of each process: bare Python, with engine and model loaded, and the peak."""
     measured = [(row, row.memory) for row in rows if row.memory and row.memory.peak_rss_bytes]
     edge = 36
     height = len(measured) * edge + _TOP + _BOTTOM
@@ -100,7 +100,7 @@ def memory_bars(rows: Sequence[Row]) -> str:
 
 
 def targets(rows: Sequence[Row], value: Callable[[Row], float], what: str) -> str:
-    """A cost of every variant, a line per target; what is no device's own is an open dot.
+    """Draw a cost of every variant, a line per target; what isn't the device's own figure is an open dot.
 
     Args:
         rows: Rows that have the cost.
@@ -125,7 +125,7 @@ def targets(rows: Sequence[Row], value: Callable[[Row], float], what: str) -> st
 
 
 def length_curve(rows: Sequence[Row]) -> str:
-    """Median latency against the length of the text, both logarithmic."""
+    """Draw the median latency against the length of the text, both logarithmic."""
     height = 270
     timed = [(row, row.latency.curve) for row in rows if row.latency and row.latency.curve]
     lengths = sorted({point.tokens for _, curve in timed for point in curve})
@@ -143,7 +143,7 @@ def length_curve(rows: Sequence[Row]) -> str:
 
 
 def speed_up_steps(report: Report) -> str:
-    """How the speed-up multiplies up, each factor beginning where the one before ends."""
+    """Draw the factors of the speed-up, each bar starting where the one above ends."""
     steps = [step for step in report.steps if step.name != "total"]
     total = next(step for step in report.steps if step.name == "total")
     edge = 34
@@ -166,7 +166,7 @@ def speed_up_steps(report: Report) -> str:
 
 
 def _front(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Return the points that no other beats in both: further left and, on the page, further up."""
+    """Return the points that no other beats in both: further left and, in SVG, with a smaller y."""
     front: list[tuple[float, float]] = []
     for point in sorted(points):
         if not front or point[1] < front[-1][1]:
@@ -175,7 +175,7 @@ def _front(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
 
 
 def _point_labels(points: dict[str, tuple[float, float]]) -> list[str]:
-    """Write each name beside its point, moved down where it would stand on another or on a point."""
+    """Write each name beside its point, moved down where it would cover another name or a point."""
     parts, taken = [], [(x - 7, x + 7, y + 4) for x, y in points.values()]
     for label, (x, y) in sorted(points.items(), key=lambda item: item[1][1]):
         width = 6.4 * len(label)
@@ -220,7 +220,7 @@ def _memory_bar(memory: Memory, x: Scale, top: float, name: str) -> list[str]:
 
 
 def _cut(name: str) -> str:
-    """Shorten a long address; the table has it whole."""
+    """Shorten a long address; the table shows all of it."""
     return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
 
 

@@ -3,6 +3,7 @@
 from mixkd.bench.render.cells import absent_name, cells, headings
 from mixkd.bench.render.verdict import verdict_sentence
 from mixkd.bench.report.schema import Report
+from mixkd.console import visible
 
 
 def render_markdown(report: Report) -> str:
@@ -34,7 +35,8 @@ def _row(texts: tuple[str, ...]) -> str:
 
 
 def plain(text: str) -> str:
-    """Return a text as one line that Markdown shows as it is: marks and HTML are escaped."""
+    """Return a text that is not read as markup: one line, without control characters."""
+    text = visible(" ".join(text.split()))
     for mark in "\\|<>*_`[]":
         text = text.replace(mark, "\\" + mark)
-    return " ".join(text.split())
+    return text

@@ -1,7 +1,6 @@
-"""`report.html`: one file without scripts or anything from outside; every text is escaped."""
+"""`report.html`: one file without scripts, which loads nothing; every text is escaped."""
 
 from collections.abc import Callable
-from html import escape
 from importlib.resources import files
 
 from mixkd.bench.render import page_tables
@@ -15,6 +14,7 @@ from mixkd.bench.render.cells import (
     times,
 )
 from mixkd.bench.render.panels import trade_offs
+from mixkd.bench.render.svg import escaped
 from mixkd.bench.render.verdict import reach_verdict, verdict_sentence
 from mixkd.bench.report.figures import Interval
 from mixkd.bench.report.schema import Report, Row
@@ -29,8 +29,8 @@ def render_page(report: Report) -> str:
     headline = verdict_sentence(report).replace("-", _UNBROKEN_HYPHEN)
     body = "\n".join(
         [
-            f'<p class="over">{escape(_overline(report))}</p>',
-            f"<h1>{escape(headline)}</h1>",
+            f'<p class="over">{escaped(_overline(report))}</p>',
+            f"<h1>{escaped(headline)}</h1>",
             _figures(report),
             _notices(report),
             "<h2>Variants</h2>",
@@ -44,7 +44,7 @@ def render_page(report: Report) -> str:
             page_tables.scenario_table(report),
             page_tables.target_table(report),
             "<h2>Method</h2>",
-            f'<div class="method">{"".join(f"<p>{escape(text)}</p>" for text in report.method)}</div>',
+            f'<div class="method">{"".join(f"<p>{escaped(text)}</p>" for text in report.method)}</div>',
             "<h2>Machine and data</h2>",
             _facts(report),
         ]
@@ -53,7 +53,7 @@ def render_page(report: Report) -> str:
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(report.title)}: mkd bench</title>\n"
+        f"<title>{escaped(report.title)}: mkd bench</title>\n"
         f"<style>\n{style}</style>\n</head>\n<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
     )
 
@@ -105,8 +105,8 @@ def _gain(gain: float | None, report: Report) -> str:
 
 
 def _figure(name: str, value: str, *notes: str) -> str:
-    small = "".join(f"<small>{escape(note)}</small>" for note in notes if note)
-    return f"<div><dt>{escape(name)}</dt><dd>{escape(value)}{small}</dd></div>"
+    small = "".join(f"<small>{escaped(note)}</small>" for note in notes if note)
+    return f"<div><dt>{escaped(name)}</dt><dd>{escaped(value)}{small}</dd></div>"
 
 
 def _agreement(row: Row) -> str:
@@ -123,13 +123,16 @@ def _notices(report: Report) -> str:
         return ""
     said = "; ".join(report.warnings)
     return (
-        f'<p class="notice"><strong>Noisy run:</strong> {escape(said)}. '
-        "Ratios of interleaved runs hold better than single latencies; measure again on a quiet machine.</p>"
+        f'<p class="notice"><strong>Noisy run:</strong> {escaped(said)}. '
+        "Speed-ups are affected less than single latencies, as the variants take turns; "
+        "measure again on an idle machine.</p>"
     )
 
 
 def _absent(report: Report) -> str:
-    items = "".join(f"<li>{escape(absent_name(a))} is absent: {escape(a.reason)}</li>" for a in report.absent)
+    items = "".join(
+        f"<li>{escaped(absent_name(a))} is absent: {escaped(a.reason)}</li>" for a in report.absent
+    )
     return f'<ul class="absent">{items}</ul>' if items else ""
 
 
@@ -142,15 +145,15 @@ def _facts(report: Report) -> str:
         "Instructions": " ".join(machine.isa) or "unknown",
         "System": f"{machine.system}, {machine.machine}",
         "Memory": megabytes(machine.memory_bytes) + cap,
-        "Governor": machine.governor or "not told",
-        "Noise": f"other processes used {noise.others_cores:.2f} cores" if noise else "not told",
+        "Governor": machine.governor or "unknown",
+        "Noise": f"other processes used {noise.others_cores:.2f} cores" if noise else "unknown",
         "Versions": ", ".join(f"{name} {version}" for name, version in machine.versions.items()),
         "Data": f"{data.name} {data.split}, {data.judged_rows:,} of {data.rows:,} rows judged",
         "Lengths": f"tokens per text: p50 {data.tokens_p50}, p90 {data.tokens_p90}, "
-        f"longest {data.tokens_longest}, cut at {report.max_length}",
+        f"longest {data.tokens_longest}, truncated at {report.max_length}",
         "Data sha256": data.sha256,
         "Threads": str(report.config.threads),
-        "Taken": report.created,
+        "Measured": report.created,
     }
-    items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts.items())
+    items = "".join(f"<dt>{escaped(name)}</dt><dd>{escaped(value)}</dd>" for name, value in facts.items())
     return f'<dl class="facts">{items}</dl>'

@@ -1,29 +1,29 @@
-"""The page's tables: what decides, what explains it, and latency by length."""
+"""The page's tables: the main figures, their details, latency by length, scenarios and targets."""
 
 from collections.abc import Sequence
-from html import escape
 from statistics import median
 from typing import TypeAlias
 
 from mixkd.bench.render.cells import NOTHING, bounds, megabytes, milliseconds, row_name, times
 from mixkd.bench.render.charts import colour
+from mixkd.bench.render.svg import escaped
 from mixkd.bench.render.verdict import reach_verdict
 from mixkd.bench.report.figures import Bucket, Interval
 from mixkd.bench.report.schema import Report, Row, TargetRecord
 from mixkd.metrics import format_metric
 
 Cell: TypeAlias = str | tuple[str, str]
-"""A text, or a text and what stands small below it."""
+"""A text, or a text and a small note below it."""
 
 
 def main_table(report: Report) -> str:
-    """Return the variants with the figures that decide."""
+    """Return the variants with their main figures."""
     headings = (report.metric_name, "p50 ms", "p90 ms", "p99 ms", "peak memory", "size", "speed-up")
     return _table(report, headings, [_main_cells(row, report) for row in report.rows])
 
 
 def detail_table(report: Report) -> str:
-    """Return what explains the figures: agreement, parts of the latency, start, evidence."""
+    """Return the details: agreement, parts of the latency, start, evidence."""
     headings = [
         "macro F1",
         "agreement",
@@ -45,7 +45,7 @@ def detail_table(report: Report) -> str:
 
 
 def length_table(report: Report) -> str:
-    """Return the median latency by length bucket of the user's own texts; nothing where none was timed."""
+    """Return the median latency by length of the timed texts; nothing where none was timed."""
     latencies = [row.latency for row in report.rows]
     buckets = next((latency.buckets for latency in latencies if latency), ())
     headings = [f"{b.low_tokens} to {b.high_tokens} tokens ({b.samples})" for b in buckets]
@@ -54,23 +54,23 @@ def length_table(report: Report) -> str:
 
 
 def scenario_table(report: Report) -> str:
-    """Return the other ways of calling and whole starts; nothing where none was asked for."""
+    """Return the scenarios and cold starts; nothing where none was measured."""
     if not any(row.scenarios or row.cold_start for row in report.rows):
         return ""
     headings = (
-        "all at once, texts/s",
-        "paced p50 ms",
-        "paced CPU ms",
+        "batch texts/s",
+        "p50 ms after a pause",
+        "CPU ms after a pause",
         "arrivals/s within p99",
-        "growth",
-        "start, warm ms",
-        "start, evicted ms",
+        "memory growth",
+        "start ms, cached",
+        "start ms, uncached",
     )
     return _table(report, headings, [_scenario_cells(row) for row in report.rows])
 
 
 def target_table(report: Report) -> str:
-    """Return the targets and the machine behind each; nothing where there was one."""
+    """Return the targets with their machines; nothing where there is only one."""
     if len(report.targets) < 2:
         return ""
     headings = ("evidence", "largest logit difference", "smallest memory cap", "processor", "onnxruntime")
@@ -109,7 +109,7 @@ def _with_interval(metric: str, interval: Interval | None) -> Cell:
 
 def _cell(cell: Cell) -> str:
     text, note = (cell, "") if isinstance(cell, str) else cell
-    return f"<td>{escape(text)}{f'<small>{escape(note)}</small>' if note else ''}</td>"
+    return f"<td>{escaped(text)}{f'<small>{escaped(note)}</small>' if note else ''}</td>"
 
 
 def _main_cells(row: Row, report: Report) -> list[Cell]:
@@ -147,10 +147,10 @@ def _bucket_cells(buckets: Sequence[Bucket], count: int) -> list[Cell]:
 
 def _table(report: Report, headings: Sequence[str], cells: Sequence[Sequence[Cell]]) -> str:
     verdict = reach_verdict(report)
-    head = "".join(f"<th>{escape(name)}</th>" for name in ("variant", *headings))
+    head = "".join(f"<th>{escaped(name)}</th>" for name in ("variant", *headings))
     body = ""
     for row, texts in zip(report.rows, cells, strict=True):
         mark = ' class="best"' if verdict and row is verdict.subject else ""
-        name = f'<td><i class="{colour(row, report.rows)}"></i>{escape(row_name(row))}</td>'
+        name = f'<td><i class="{colour(row, report.rows)}"></i>{escaped(row_name(row))}</td>'
         body += f"<tr{mark}>{name}{''.join(map(_cell, texts))}</tr>"
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'

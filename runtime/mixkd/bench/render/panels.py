@@ -1,13 +1,13 @@
-"""Which charts a report gets: a group for every target that was timed, and the targets side by side."""
+"""Which charts a report gets: a group for each timed target, and the targets side by side."""
 
 from collections.abc import Sequence
-from html import escape
 
 from mixkd.bench.render import charts
+from mixkd.bench.render.svg import escaped
 from mixkd.bench.report.figures import Evidence
 from mixkd.bench.report.schema import Report, Row, TargetRecord
 
-_SHARE_OF_HOST = "Memory is held to the device's cap; latency is a share of this processor, no device's."
+_CAPPED = "Memory is capped as on the device; latency is this processor's, not the device's."
 
 
 def trade_offs(report: Report) -> str:
@@ -17,7 +17,7 @@ def trade_offs(report: Report) -> str:
 
 
 def _group(report: Report, target: TargetRecord) -> str:
-    """Return one target's charts; nothing where an emulator has only answers, which the tables show."""
+    """Return one target's charts; nothing for an emulator, which gives answers only: the tables show them."""
     rows = [row for row in report.rows if row.target == target.name]
     first = target is report.targets[0]
     panels = [*_quality(rows, report, with_size=first), *_costs(rows, report)]
@@ -25,7 +25,7 @@ def _group(report: Report, target: TargetRecord) -> str:
         panels.append(
             _panel(
                 "Where the speed comes from",
-                "Each bar starts where the one above ends: the factors multiply.",
+                "Each bar starts where the bar above ends: the factors multiply.",
                 charts.speed_up_steps(report),
             )
         )
@@ -33,8 +33,8 @@ def _group(report: Report, target: TargetRecord) -> str:
         return ""
     heading = ""
     if len(report.targets) > 1:
-        note = f"<p>{escape(_SHARE_OF_HOST)}</p>" if target.evidence is Evidence.CAPPED_HOST else ""
-        heading = f'<div class="place"><h3>{escape(target.name)}</h3>{note}</div>'
+        note = f"<p>{escaped(_CAPPED)}</p>" if target.evidence is Evidence.CAPPED_HOST else ""
+        heading = f'<div class="place"><h3>{escaped(target.name)}</h3>{note}</div>'
     return f'{heading}<div class="charts">{"".join(panels)}</div>'
 
 
@@ -46,12 +46,12 @@ def _quality(rows: Sequence[Row], report: Report, *, with_size: bool) -> list[st
         panels.append(
             _panel(
                 f"{report.metric_name.capitalize()} against latency",
-                "Up and to the left is better. The dashed line joins what nothing else beats; "
-                "whiskers are 95 % intervals.",
+                "Up and to the left is better. The dashed line joins the variants that no other beats in "
+                "both; whiskers are 95 % intervals.",
                 charts.pareto(both, _p50, "p50 latency, ms", metric=report.metric),
             )
         )
-    if len(scored) > 1 and with_size:  # the files are the same everywhere
+    if len(scored) > 1 and with_size:  # the files are the same on every target
         panels.append(
             _panel(
                 f"{report.metric_name.capitalize()} against size",
@@ -69,7 +69,7 @@ def _costs(rows: Sequence[Row], report: Report) -> list[str]:
         panels.append(
             _panel(
                 "Every sample",
-                "Each variant answered the same texts, one at a time; ticks below the line are p50 and p90.",
+                "Each variant answers the same texts, one at a time; ticks below the line are p50 and p90.",
                 charts.distribution(timed),
             )
         )
@@ -78,8 +78,8 @@ def _costs(rows: Sequence[Row], report: Report) -> list[str]:
         panels.append(
             _panel(
                 "Peak memory",
-                "From pale to full: bare Python, engine and model loaded, the peak while answering."
-                + (" The upright tick is the smallest cap that it survived." if capped else ""),
+                "From light to dark: bare Python; engine and model loaded; the peak while answering."
+                + (" The vertical tick is the smallest cap under which it still ran." if capped else ""),
                 charts.memory_bars(rows),
             )
         )
@@ -88,7 +88,7 @@ def _costs(rows: Sequence[Row], report: Report) -> list[str]:
         panels.append(
             _panel(
                 "Latency against length",
-                f"Texts made of the data's own words; its longest has {longest} tokens.",
+                f"Texts made of words of the data; the longest text of the data has {longest} tokens.",
                 charts.length_curve(timed),
             )
         )
@@ -102,16 +102,16 @@ def _side_by_side(report: Report) -> str:
     held = [row for row in timed if row.memory and row.memory.peak_rss_bytes]
     panels = [
         _panel(
-            "Median latency everywhere",
-            "A line per target. An open dot is a share of this processor under caps, no device's speed.",
+            "Median latency on each target",
+            "A line per target. An open dot is this processor under a device's caps, not the device's speed.",
             charts.targets(timed, _p50, "p50 latency, ms"),
         )
     ]
     if held:
         panels.append(
             _panel(
-                "Peak memory everywhere",
-                "Python and the engine included; an open dot was held to the device's cap.",
+                "Peak memory on each target",
+                "Python and the engine included; an open dot was measured under the device's cap.",
                 charts.targets(held, _peak_mb, "peak memory, MB"),
             )
         )
@@ -129,12 +129,11 @@ def _peak_mb(row: Row) -> float:
 
 
 def _panel(title: str, caption: str, drawing: str) -> str:
-    return (
-        f"<figure><figcaption><h3>{escape(title)}</h3><p>{escape(caption)}</p></figcaption>{drawing}</figure>"
-    )
+    words = f"<h3>{escaped(title)}</h3><p>{escaped(caption)}</p>"
+    return f"<figure><figcaption>{words}</figcaption>{drawing}</figure>"
 
 
 def _legend(rows: Sequence[Row]) -> str:
     named = {row.label: charts.colour(row, rows) for row in rows}
-    items = "".join(f'<li><i class="{name}"></i>{escape(label)}</li>' for label, name in named.items())
+    items = "".join(f'<li><i class="{name}"></i>{escaped(label)}</li>' for label, name in named.items())
     return f'<ul class="legend">{items}</ul>'

@@ -1,9 +1,16 @@
-"""The little SVG that the charts need: escaped elements, scales and their ticks."""
+"""The part of SVG that the charts need: escaped elements, scales and their ticks."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+
+from mixkd.console import visible
+
+
+def escaped(text: str) -> str:
+    """Return a text as it may stand in HTML and SVG: no markup, no control characters."""
+    return escape(visible(text))
 
 
 def element(name: str, content: str = "", /, **attributes: object) -> str:
@@ -14,15 +21,15 @@ def element(name: str, content: str = "", /, **attributes: object) -> str:
         content: Markup inside, already escaped.
         attributes: Values, escaped here; numbers are rounded to a tenth of a unit.
     """
-    pairs = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{escape(_value(value))}"' for key, value in attributes.items()
-    )
+    pairs = ""
+    for key, value in attributes.items():
+        pairs += f' {key.rstrip("_").replace("_", "-")}="{escaped(_value(value))}"'
     return f"<{name}{pairs}>{content}</{name}>" if content else f"<{name}{pairs}/>"
 
 
 def text(content: str, x: float, y: float, **attributes: object) -> str:
     """Return a text element; the content is escaped here."""
-    return element("text", escape(content), x=x, y=y, **attributes)
+    return element("text", escaped(content), x=x, y=y, **attributes)
 
 
 def line(x1: float, y1: float, x2: float, y2: float, **attributes: object) -> str:
@@ -31,14 +38,14 @@ def line(x1: float, y1: float, x2: float, y2: float, **attributes: object) -> st
 
 
 def path(points: Sequence[tuple[float, float]], *, closed: bool = False, **attributes: object) -> str:
-    """Return a path of straight pieces."""
+    """Return a path of straight lines."""
     steps = "L".join(f"{x:.1f},{y:.1f}" for x, y in points)
     return element("path", d=f"M{steps}{'Z' if closed else ''}", **attributes)
 
 
 def drawing(parts: Sequence[str], *, width: int, height: int, title: str) -> str:
-    """Return a whole SVG that scales with the page and tells a screen reader what it shows."""
-    content = element("title", escape(title)) + "".join(parts)
+    """Return a whole SVG that scales with the page and has a title for screen readers."""
+    content = element("title", escaped(title)) + "".join(parts)
     return element("svg", content, viewBox=f"0 0 {width} {height}", role="img")
 
 
@@ -51,7 +58,7 @@ class Scale:
         high: The value at `end`.
         start: Position of the lowest value.
         end: Position of the highest.
-        log: Whether equal factors take equal room.
+        log: Whether equal factors take equal distances.
     """
 
     low: float
@@ -71,15 +78,15 @@ class Scale:
 
 
 def log_scale(values: Sequence[float], start: float, end: float, *, margin: float = 1.25) -> Scale:
-    """Return a logarithmic scale that holds the values, with a factor of room at both ends."""
+    """Return a logarithmic scale that holds the values, with a factor of `margin` at both ends."""
     return Scale(min(values) / margin, max(values) * margin, start, end, log=True)
 
 
 def even_scale(values: Sequence[float], start: float, end: float, *, least: float) -> Scale:
-    """Return an even scale that holds the values with a tenth of room, and spans `least` at the least."""
+    """Return an even scale with 12 % of margin around the values, which spans `least` or more."""
     low, high = min(values), max(values)
-    room = max((high - low) * 0.12, (least - (high - low)) / 2)
-    return Scale(low - room, high + room, start, end)
+    margin = max((high - low) * 0.12, (least - (high - low)) / 2)
+    return Scale(low - margin, high + margin, start, end)
 
 
 def _even_ticks(low: float, high: float, count: int) -> list[float]:

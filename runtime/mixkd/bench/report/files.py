@@ -36,7 +36,7 @@ def write_report(report: Report, folder: Path) -> None:
 def to_json(report: Report) -> str:
     """Return the text of `report.json`."""
     body = {"schema_version": SCHEMA_VERSION, **asdict(report)}
-    text = json.dumps(body, indent=1, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(body, indent=1, allow_nan=False)
     # A list of numbers stands on one line: there are thousands of samples.
     return _NUMBERS.sub(lambda match: " ".join(match.group().split()), text) + "\n"
 
