@@ -102,7 +102,7 @@ def plan(bundle: Path, corpus: Corpus, config: BenchConfig, slow_model: Path) ->
         title="a <bundle> & more",
         variants=(sleeper, *onnx),
         absent=(Absent(label="teacher-onnx", reason="no teacher given"),),
-        sample=draw_sample(corpus, config, TokenCounter(opened.tokenizer_path, manifest.max_length)),
+        sample=draw_sample(corpus, config, TokenCounter(opened)),
         corpus=corpus,
         task=manifest.task,
         labels=manifest.labels,

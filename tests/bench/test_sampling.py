@@ -11,8 +11,7 @@ from mixkd.runtime import open_bundle
 
 @pytest.fixture(scope="session")
 def counter(bundle: Path) -> TokenCounter:
-    opened = open_bundle(bundle)
-    return TokenCounter(opened.tokenizer_path, opened.manifest.max_length)
+    return TokenCounter(open_bundle(bundle))
 
 
 def test_sample_is_whole_blocks_of_the_users_own_texts(

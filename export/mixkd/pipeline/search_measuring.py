@@ -106,7 +106,7 @@ class Measuring:
         plan = Plan(
             title="mkd search",
             variants=tuple(bundle_variant(bundle, name) for name, bundle in bundles.items()),
-            sample=draw_sample(self._corpus, config, TokenCounter(one.tokenizer_path, manifest.max_length)),
+            sample=draw_sample(self._corpus, config, TokenCounter(one)),
             corpus=self._corpus,
             task=manifest.task,
             labels=manifest.labels,

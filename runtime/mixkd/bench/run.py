@@ -63,7 +63,7 @@ def bench(
     corpus = data if isinstance(data, Corpus) else open_corpus(data)
     with ExitStack() as stack:
         folder = stack.enter_context(fresh_folder(output, overwrite=overwrite)) if output else None
-        counter = TokenCounter(opened.tokenizer_path, opened.manifest.max_length)
+        counter = TokenCounter(opened)
         sample = draw_sample(corpus, config, counter)
         others = other_bundles(also, opened)
         scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="mkd-bench-"))

@@ -1,17 +1,15 @@
-"""Which texts are timed: the user's own, in their own mix of lengths, drawn with a seed."""
+"""Which texts are timed and judged: drawn with a seed, with the data's own mix of lengths."""
 
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
-from pathlib import Path
-
-from tokenizers import Tokenizer
 
 from mixkd.bench.config import BenchConfig
 from mixkd.corpus.corpus import Corpus, Label
 from mixkd.errors import DataError
-from mixkd.runtime.encoding import Text
+from mixkd.runtime.bundle import Bundle
+from mixkd.runtime.encoding import Encoder, Text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,25 +47,26 @@ class Sample:
 
 
 class TokenCounter:
-    """Counts tokens with the bundle's tokenizer, as the model sees them."""
+    """Counts a text's tokens as the bundle's graph gets them."""
 
-    def __init__(self, tokenizer_file: Path, max_length: int) -> None:
-        self._tokenizer = Tokenizer.from_file(str(tokenizer_file))
-        self._tokenizer.no_padding()
-        self._tokenizer.no_truncation()
-        self.max_length = max_length
+    def __init__(self, bundle: Bundle) -> None:
+        manifest = bundle.manifest
+        self.max_length = manifest.max_length
+        self._encoder = Encoder.from_folder(
+            bundle.folder, max_length=manifest.max_length, inputs=manifest.inputs
+        )
 
     def __call__(self, texts: Iterable[Text]) -> list[int]:
-        """Return the tokens of each text, special ones included, cut at the maximum length."""
-        encodings = self._tokenizer.encode_batch(list(texts))
-        return [min(len(encoding.ids), self.max_length) for encoding in encodings]
+        """Return the tokens of each text, special ones included, truncated to the maximum length."""
+        return [len(self._encoder.encode_one(text).ids) for text in texts]
 
 
 def draw_sample(corpus: Corpus, config: BenchConfig, count_tokens: TokenCounter) -> Sample:
-    """Read a split and choose what is timed and what is judged.
+    """Read a split and choose the texts that are timed and those that are judged.
 
     Raises:
         DataError: If the split has no text.
+        BundleError: If the bundle's tokenizer fails on a text.
     """
     split = config.split or corpus.evaluation_split()
     examples = list(corpus.read(split))
@@ -106,7 +105,7 @@ def length_buckets(lengths: Sequence[int]) -> list[tuple[int, int]]:
 
 
 def _timed(count: int, config: BenchConfig, rng: random.Random) -> tuple[int, ...]:
-    """Draw without repeats as long as the texts last, so that the sample has the split's own lengths."""
+    """Draw without repeats until every text was drawn, so that the sample has the split's own lengths."""
     wanted = -(-config.samples // config.block) * config.block
     order: list[int] = []
     while len(order) < wanted:
@@ -131,13 +130,13 @@ def _curve(
 def _text_of(length: int, words: Sequence[str], count_tokens: TokenCounter, rng: random.Random) -> str:
     start = rng.randrange(len(words))
     run = [words[(start + i) % len(words)] for i in range(length)]
-    # As many words as tokens are always enough, if truncation may cut: so take the most that still fit.
+    # Every word has a token or more: find the most words that fit.
     low, high = 1, len(run)
     while low < high:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if _tokens(run[:middle], count_tokens) <= length else (low, middle - 1)
     text = run[:low]
-    # The last tokens are filled with single letters, one token each, so that every text has the length named.
+    # Single letters, one token each, fill the rest.
     while _tokens(text, count_tokens) < length and len(text) < 2 * length:
         text.append("a")
     return " ".join(text)

@@ -3,7 +3,6 @@
 A variant that fails, at loading or later, becomes absent with the reason; the others go on.
 """
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +31,7 @@ from mixkd.bench.worker.timing import Block
 from mixkd.errors import MeasureError
 from mixkd.progress import Progress
 from mixkd.runtime.encoding import Text
+from mixkd.runtime.threads import available_threads
 
 _T = TypeVar("_T")
 
@@ -191,7 +191,7 @@ class _Turns:
                 self._progress("judging answers", done, total)
             raw.logits, raw.judged = np.concatenate(answers), judged
 
-        with ThreadPoolExecutor(max_workers=len(os.sched_getaffinity(0))) as pool:
+        with ThreadPoolExecutor(max_workers=available_threads()) as pool:
             futures = [(pair, pool.submit(answer, *pair)) for pair in self._pairs]
         for pair, future in futures:
             error = future.exception()

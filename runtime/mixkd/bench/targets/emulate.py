@@ -5,6 +5,7 @@ The older x86 processors run this machine's own Python. aarch64 runs one of its 
 """
 
 import os
+import platform
 import shutil
 import sys
 import tempfile
@@ -88,7 +89,7 @@ class EmulatedTarget:
         if self._foreign:
             if not (aarch64_root() / "usr/bin/python3").exists():
                 return f"an arm64 Python in {aarch64_root()}: scripts/make_aarch64_root.sh makes it"
-        elif os.uname().machine != "x86_64":
+        elif platform.machine() != "x86_64":
             return "an x86-64 machine"
         return None
 

@@ -4,11 +4,12 @@ A process that stays within the memory cap here fits the device's memory, apart 
 own libraries. The core cap doesn't make a core slower: latency under it is this processor's.
 """
 
-import os
 import shutil
 import sys
 from dataclasses import dataclass, field
 from types import TracebackType
+
+import psutil
 
 from mixkd.bench.report.figures import Evidence
 from mixkd.bench.targets.base import WORKER_MODULE, Launch, last_words, worker_environment
@@ -117,5 +118,7 @@ class ProfileTarget:
         return last_words(said, code)
 
     def _pinned(self) -> list[str]:
-        cores = sorted(os.sched_getaffinity(0))[: self.profile.cores]
-        return ["taskset", "-c", ",".join(map(str, cores))] if shutil.which("taskset") else []
+        if not shutil.which("taskset"):
+            return []
+        cores = sorted(psutil.Process().cpu_affinity())[: self.profile.cores]
+        return ["taskset", "-c", ",".join(map(str, cores))]
