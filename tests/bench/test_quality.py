@@ -14,7 +14,16 @@ def test_truth_puts_each_label_in_its_place() -> None:
     assert truth(["no", "yes"], NAMES, Task.SINGLE_LABEL).tolist() == [[0, 1, 0], [1, 0, 0]]
     assert truth([("no", "maybe"), ()], NAMES, Task.MULTI_LABEL).tolist() == [[0, 1, 1], [0, 0, 0]]
     assert truth(["2.5"], ("score",), Task.REGRESSION).tolist() == [[2.5]]
-    assert truth([{"yes": 0.2, "no": 0.8}], NAMES, Task.SINGLE_LABEL).tolist() == [[0, 1, 0]]
+    soft = truth([{"yes": 0.2, "no": 0.8}, None], NAMES, Task.SINGLE_LABEL)
+    assert soft[0] == pytest.approx([0.2, 0.8, 0])
+    assert np.isnan(soft[1]).all()
+
+
+def test_soft_labels_count_by_the_likeliest_name() -> None:
+    target = truth([{"yes": 0.2, "no": 0.8}, {"yes": 1.0}], NAMES, Task.SINGLE_LABEL)
+    logits = np.array([[0.0, 3, 0], [0, 3, 0]])
+    quality = judge(logits, target, None, task=Task.SINGLE_LABEL, resampling=DRAWS)
+    assert quality.headline == wilson(1, 2)
 
 
 def test_label_that_the_bundle_lacks_is_named() -> None:

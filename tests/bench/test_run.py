@@ -14,9 +14,10 @@ from mixkd.bench import bench
 from mixkd.bench.config import BenchConfig
 from mixkd.bench.report.files import read_report
 from mixkd.corpus.corpus import Corpus, open_corpus
-from mixkd.errors import BundleError, DataError, OutputError
+from mixkd.errors import BundleError, DataError, MeasureError, OutputError
 from mixkd.runtime import open_bundle
-from mixkd.runtime.bundle import seal_bundle
+from mixkd.runtime.bundle import FP32_FILE, INT8_FILE, seal_bundle
+from mixkd.runtime.weights import message
 
 QUICK = BenchConfig(samples=16, block=8, curve_samples=0, resamples=100)
 NEEDS_TORCH = "the teacher in PyTorch needs the compress extra"
@@ -274,3 +275,18 @@ def test_no_module_of_the_package_hides_the_function() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "True"
     assert find_spec("mixkd.bench.bench") is None
+
+
+def test_bundle_whose_graph_reads_another_file_is_not_loaded(
+    bundle: Path, corpus: Corpus, tmp_path: Path
+) -> None:
+    folder = tmp_path / "hostile"
+    shutil.copytree(bundle, folder)
+    entry = message(13, message(1, b"location") + message(2, b"../../secret.bin"))
+    weights = message(8, b"weights") + entry + b"\x70\x01"
+    for name in (FP32_FILE, INT8_FILE):
+        with (folder / name).open("ab") as file:
+            file.write(message(7, message(5, weights)))
+    seal_bundle(folder, open_bundle(bundle).manifest)
+    with pytest.raises(MeasureError, match=r"student-fp32: .*reads weights from '../../secret.bin'"):
+        bench(folder, corpus, config=QUICK)

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from mixkd.bench.report.schema import Absent
 from mixkd.bench.variants import Kind, OnnxVariant, Variant
@@ -34,27 +34,34 @@ class VariantMaker(Protocol):
         """
 
 
+class Made(NamedTuple):
+    """The variants, slowest first, and those that can't be made, with the reason."""
+
+    variants: tuple[Variant, ...]
+    absent: tuple[Absent, ...]
+
+
 def make_variants(
     bundle: Bundle,
     *,
     teacher: str | Path | None,
     student: str | Path | None,
-    teacher_int8: bool,
+    int8: bool,
     scratch: Path,
     progress: Progress,
-) -> tuple[list[Variant], list[Absent]]:
-    """Return the variants, slowest first, and those that can't be made, with the reason.
+) -> Made:
+    """Make every variant that can be made.
 
     Args:
         bundle: The bundle.
         teacher: The teacher's folder or name; None leaves its variants absent.
         student: The student's folder or name; None takes the one the bundle's manifest names.
-        teacher_int8: Whether the quantized teacher is made, too.
+        int8: Whether the quantized teacher is made, too.
         scratch: A folder for exported files.
-        progress: Told what is made.
+        progress: Called with each variant.
     """
     kinds = [Kind.TEACHER_TORCH, Kind.TEACHER_ONNX, Kind.TEACHER_INT8, Kind.STUDENT_FP32]
-    if not teacher_int8:
+    if not int8:
         kinds.remove(Kind.TEACHER_INT8)
     variants: list[Variant] = []
     absent = []
@@ -67,7 +74,7 @@ def make_variants(
     # A bundle exported without quantization answers in fp32, whatever its student was called.
     name = Kind.STUDENT_INT8 if bundle.manifest.precision is Precision.INT8 else "student-bundle"
     variants.append(bundle_variant(bundle, name))
-    return variants, absent
+    return Made(tuple(variants), tuple(absent))
 
 
 def bundle_variant(bundle: Bundle, name: str) -> OnnxVariant:

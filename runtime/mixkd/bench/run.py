@@ -60,25 +60,24 @@ def bench(
     """
     config = config or BenchConfig()
     opened = open_bundle(bundle)
+    others = other_bundles(also, opened)
     corpus = data if isinstance(data, Corpus) else open_corpus(data)
     with ExitStack() as stack:
         folder = stack.enter_context(fresh_folder(output, overwrite=overwrite)) if output else None
-        counter = TokenCounter(opened)
-        sample = draw_sample(corpus, config, counter)
-        others = other_bundles(also, opened)
-        scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="mkd-bench-"))
-        variants, absent = make_variants(
+        sample = draw_sample(corpus, config, TokenCounter(opened))
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mkd-bench-")))
+        made = make_variants(
             opened,
             teacher=teacher,
             student=student,
-            teacher_int8=config.teacher_int8,
-            scratch=Path(scratch),
+            int8=config.teacher_int8,
+            scratch=scratch,
             progress=progress,
         )
         plan = Plan(
             title=opened.folder.resolve().name,
-            variants=(*variants, *others),
-            absent=tuple(absent),
+            variants=(*made.variants, *others),
+            absent=made.absent,
             sample=sample,
             corpus=corpus,
             task=opened.manifest.task,

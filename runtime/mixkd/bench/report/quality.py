@@ -1,6 +1,6 @@
-"""How right a variant answers: against the labels, and against the teacher."""
+"""The quality of answers: compared with the labels, and with the reference's answers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,38 +8,25 @@ from numpy.typing import NDArray
 from mixkd.bench.report.figures import Interval, Quality
 from mixkd.bench.report.intervals import Floats, Resampling, bootstrap, mean_interval, wilson
 from mixkd.corpus.corpus import Label
-from mixkd.errors import DataError
+from mixkd.labels import LabelSpace
 from mixkd.metrics import HEADLINE, evaluate, single_label_metrics
 from mixkd.task import Task
 
 
 def truth(labels: Sequence[Label], names: Sequence[str], task: Task) -> NDArray[np.float64]:
-    """Return the labels as numbers.
+    """Return the labels as target rows, (N, C), as `mixkd.labels.LabelSpace.target` makes them.
 
     Args:
-        labels: (N,) as read from the data.
-        names: The bundle's labels.
+        labels: (N,) as read from the data; a row without label becomes NaN.
+        names: The bundle's labels; (C,).
         task: What they mean.
-
-    Returns:
-        (N, C): one per label that holds; regression (N, 1), the value. A row without label is NaN.
 
     Raises:
         DataError: If a label is not one of the names.
     """
-    position = {name: i for i, name in enumerate(names)}
-    target = np.zeros((len(labels), len(names)))
-    for row, label in enumerate(labels):
-        if label is None:
-            target[row] = np.nan
-        elif task is Task.REGRESSION:
-            target[row, 0] = _number(label)
-        elif not isinstance(label, str | tuple):  # soft labels: the likeliest counts
-            target[row, _position(max(label, key=label.__getitem__), position)] = 1
-        else:
-            for name in (label,) if isinstance(label, str) else label:
-                target[row, _position(name, position)] = 1
-    return target
+    space = LabelSpace(task, tuple(names), soft=any(isinstance(label, Mapping) for label in labels))
+    rows = [space.target(space.encode(label, where="the data")) for label in labels]
+    return np.array(rows, np.float64).reshape(len(labels), len(names))
 
 
 def judge(
@@ -50,7 +37,7 @@ def judge(
     Args:
         logits: (N, C).
         target: (N, C) of `truth`.
-        reference: (N, C), usually the teacher's, NaN on rows it wasn't asked; None where there is none.
+        reference: (N, C), usually the teacher's; NaN on rows that it didn't answer; None without a reference.
         task: What the outputs mean.
         resampling: How the bootstrap draws.
     """
@@ -116,19 +103,3 @@ def divergence(reference: Floats, logits: Floats, task: Task) -> Floats:
 def _log_softmax(logits: Floats) -> Floats:
     shifted = logits - logits.max(axis=-1, keepdims=True)
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
-
-
-def _position(name: str, position: dict[str, int]) -> int:
-    if name not in position:
-        raise DataError(
-            f"the data has the label {name!r}, which the bundle hasn't: "
-            "measure with the data it was made from"
-        )
-    return position[name]
-
-
-def _number(label: Label) -> float:
-    try:
-        return float(label)  # type: ignore[arg-type]  # what isn't a number raises, and is told
-    except (TypeError, ValueError) as error:
-        raise DataError(f"the label {label!r} is not a number, but the bundle answers numbers") from error
