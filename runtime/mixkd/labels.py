@@ -1,18 +1,33 @@
 """The label space: names in order, and how a label becomes a number in a file and a target row in a batch."""
 
-from collections.abc import Iterable, Mapping
+import json
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mixkd.corpus.corpus import Corpus, Label
-from mixkd.errors import ConfigError, DataError, ModelError
+from mixkd.errors import DataError, ModelError
 from mixkd.task import PROBLEM_TYPES, Task
 
 _UNLABELLED = -1
+_SUM_TOLERANCE = 0.01
+
+
+class EncodedLabel(NamedTuple):
+    """A label as data files on disk hold it: short whatever the number of classes, one type for every task.
+
+    Attributes:
+        outputs: The numbers of the outputs it is about; [-1] where there is no label.
+        values: What each of them should be, such as the probabilities of a soft label; empty where all are 1.
+    """
+
+    outputs: list[int]
+    values: list[float]
 
 
 @dataclass(frozen=True)
@@ -22,64 +37,72 @@ class LabelSpace:
     Attributes:
         task: What the outputs mean.
         names: (C,) in the order of the outputs; one name for regression.
-        soft: Whether labels are probabilities per name.
     """
 
     task: Task
     names: tuple[str, ...]
-    soft: bool = False
 
     @property
     def categorical(self) -> bool:
         """Whether the outputs stand for classes."""
         return self.task is not Task.REGRESSION
 
-    def encode(self, label: Label, *, where: str) -> int | float | list[float]:
-        """Return what is stored for a label: a class number, a number, or a row of C numbers.
+    def encode(self, label: Label, *, where: str) -> EncodedLabel:
+        """Return a label as it is stored.
+
+        Args:
+            label: A name, several names for multi-label, probabilities (of a single-label task they add up to
+                one), a number for regression, or None.
+            where: The file and row, for errors.
 
         Raises:
             DataError: If the label isn't one of this space.
         """
-        if self.task is Task.REGRESSION:
-            return self._encode_number(label, where)
-        if self.task is Task.SINGLE_LABEL and not self.soft:
-            return _UNLABELLED if label is None else self._index(label, where)
         if label is None:
-            return [float("nan")] * len(self.names)
-        row = [0.0] * len(self.names)
+            return EncodedLabel([_UNLABELLED], [])
+        if self.task is Task.REGRESSION:
+            return EncodedLabel([0], [_finite_number(label, where)])
         if isinstance(label, Mapping):
-            for name, share in label.items():
-                row[self._index(name, where)] = share
-        else:
-            for name in (label,) if isinstance(label, str) else label:
-                row[self._index(name, where)] = 1.0
-        return row
+            self._check_sum(label, where)
+            return EncodedLabel([self._output(name, where) for name in label], list(label.values()))
+        names = (label,) if isinstance(label, str) else label
+        if self.task is Task.SINGLE_LABEL and len(names) != 1:
+            raise DataError(f"{where}: {len(names)} labels for one text, but the task is single-label")
+        return EncodedLabel([self._output(name, where) for name in names], [])
 
-    def target(self, stored: Any) -> NDArray[np.float32]:
-        """Return the target row, (C,), for what `encode` stored; NaN where there is no label."""
-        if isinstance(stored, int):
-            row = np.full(len(self.names), 0.0 if stored >= 0 else np.nan, np.float32)
-            if stored >= 0:
-                row[stored] = 1.0
-            return row
-        return np.asarray(stored, np.float32).reshape(-1)
+    def target(self, outputs: Sequence[int], values: Sequence[float]) -> NDArray[np.float32]:
+        """Return the target row, (C,), of an encoded label; NaN where there is no label."""
+        if list(outputs) == [_UNLABELLED]:
+            return np.full(len(self.names), np.nan, np.float32)
+        row = np.zeros(len(self.names), np.float32)
+        row[np.asarray(outputs, np.intp)] = values if len(values) else 1.0
+        return row
 
     @cached_property
     def _numbers(self) -> Mapping[str, int]:
         return {name: number for number, name in enumerate(self.names)}
 
-    def _encode_number(self, label: Label, where: str) -> float:
-        try:
-            return float("nan") if label is None else float(label)  # type: ignore[arg-type]  # refused below
-        except (TypeError, ValueError):
-            raise DataError(f"{where}: the label {label!r} is not a number, as regression needs") from None
-
-    def _index(self, name: Any, where: str) -> int:
+    def _output(self, name: str, where: str) -> int:
         try:
             return self._numbers[name]
-        except (KeyError, TypeError):
+        except KeyError:
             known = ", ".join(self.names[:5]) + (", ..." if len(self.names) > 5 else "")
             raise DataError(f"{where}: the label {name!r} is not one of the model's ({known})") from None
+
+    def _check_sum(self, label: Mapping[str, float], where: str) -> None:
+        total = sum(label.values())
+        if self.task is Task.SINGLE_LABEL and abs(total - 1) > _SUM_TOLERANCE:
+            raise DataError(f"{where}: the probabilities of a label must add up to 1, not {total:.4g}")
+
+
+def _finite_number(label: Label, where: str) -> float:
+    try:
+        number = float(label)  # type: ignore[arg-type]  # refused below
+    except (TypeError, ValueError):
+        raise DataError(f"{where}: the label {label!r} is not a number, as regression needs") from None
+    if not math.isfinite(number):
+        raise DataError(f"{where}: the label {label} is not a finite number")
+    return number
 
 
 def read_label_space(corpus: Corpus, *, task: Task | None) -> LabelSpace:
@@ -91,25 +114,59 @@ def read_label_space(corpus: Corpus, *, task: Task | None) -> LabelSpace:
             that aren't all whole, and single-label elsewhere.
 
     Raises:
-        DataError: If there are no labels, or only one class.
+        DataError: If there are no labels, only one class, or numbers of which one isn't finite.
     """
-    names: set[str] = set()
-    kinds: set[type] = set()
-    for example in corpus.read("train"):
-        if example.label is not None:
-            kinds.add(type(example.label))
-            names.update(names_of(example.label))
-    if not names:
+    names = LabelNames()
+    for row, example in enumerate(corpus.read("train"), start=1):
+        names.add(example.label, row=row)
+    if not names.found:
         raise DataError(f"{corpus.split('train')} has no labels: name the column with --label-column")
-    if task is None and kinds == {str} and are_scores(names):
+    names.check_finite(corpus, "train")
+    if task is None and names.kinds == {str} and are_scores(names.found):
         task = Task.REGRESSION
     if task is Task.REGRESSION:
         return LabelSpace(task, ("score",))
-    if len(names) == 1:
-        raise DataError(f"{corpus.split('train')} has the one label {min(names)!r}: a classifier needs two")
     if task is None:
-        task = Task.MULTI_LABEL if tuple in kinds else Task.SINGLE_LABEL
-    return LabelSpace(task, tuple(_in_order(names)), soft=dict in kinds)
+        task = Task.MULTI_LABEL if tuple in names.kinds else Task.SINGLE_LABEL
+    if len(names.found) == 1 and task is Task.SINGLE_LABEL:
+        split, only = corpus.split("train"), min(names.found)
+        raise DataError(f"{split} has only the label {only!r}: a classifier needs two or more")
+    return LabelSpace(task, tuple(_in_order(names.found)))
+
+
+class LabelNames:
+    """The names, or numbers as strings, that the labels of a split hold.
+
+    Attributes:
+        found: Every name.
+        kinds: The types of the labels: str, tuple, dict.
+    """
+
+    def __init__(self) -> None:
+        self.found: set[str] = set()
+        self.kinds: set[type] = set()
+        self._not_finite: tuple[str, int] | None = None
+
+    def add(self, label: Label, *, row: int) -> None:
+        """Take note of a label; rows are counted from 1."""
+        if label is None:
+            return
+        self.kinds.add(type(label))
+        for name in names_of(label):
+            if name not in self.found:
+                self.found.add(name)
+                if self._not_finite is None and _is_number(name) and not math.isfinite(float(name)):
+                    self._not_finite = name, row
+
+    def check_finite(self, corpus: Corpus, split: str) -> None:
+        """Refuse NaN and infinity among numbers; among names, ``nan`` and ``inf`` are names.
+
+        Raises:
+            DataError: With the file and row of the first one.
+        """
+        if self._not_finite is not None and all(map(_is_number, self.found)):
+            name, row = self._not_finite
+            raise DataError(f"{corpus.where(split, row)}: the label {name} is not a finite number")
 
 
 def label_space_of(config: Mapping[str, Any], *, model: str) -> LabelSpace:
@@ -141,36 +198,35 @@ def label_space_of(config: Mapping[str, Any], *, model: str) -> LabelSpace:
     return LabelSpace(kinds[problem_type], names)
 
 
-def parse_task(name: str | None) -> Task | None:
-    """Return the task an option names, None for `auto`.
-
-    Raises:
-        ConfigError: If there is no such task.
-    """
-    if name in {None, "auto"}:
-        return None
-    try:
-        return Task(str(name).replace("-", "_"))
-    except ValueError:
-        kinds = ", ".join(task.value.replace("_", "-") for task in Task)
-        raise ConfigError(f"--task is auto, {kinds}, not {name}") from None
-
-
 def names_of(label: Label) -> Iterable[str]:
     """Return the names a label holds: one, several, or none."""
     return (label,) if isinstance(label, str) else label or ()
 
 
-def are_scores(names: Iterable[str]) -> bool:
-    """Return whether the labels are numbers of which some aren't whole, so that they can't name classes."""
+def stratum_of(label: Label) -> str:
+    """Return a string that is equal for texts of one class: the likeliest one of a soft label.
+
+    Several labels are one class for each set of names, and texts without a label are one too.
+    """
+    if isinstance(label, Mapping):
+        return json.dumps(max(label, key=lambda name: (label[name], name)))
+    return json.dumps(sorted(label) if isinstance(label, tuple) else label)
+
+
+def are_scores(names: Collection[str]) -> bool:
+    """Return whether the labels are numbers of which some aren't whole: scores, not classes."""
+    return all(map(_is_number, names)) and not all(float(name).is_integer() for name in names)
+
+
+def _is_number(name: str) -> bool:
     try:
-        return not all(float(name).is_integer() for name in names)
+        float(name)
     except ValueError:
         return False
+    return True
 
 
 def _in_order(names: set[str]) -> list[str]:
-    try:
-        return sorted(names, key=float)
-    except ValueError:
-        return sorted(names)
+    if all(map(_is_number, names)):
+        return sorted(names, key=lambda name: (float(name), name))
+    return sorted(names)

@@ -1,4 +1,4 @@
-"""What a classifier's outputs mean, and the names transformers gives the same three tasks."""
+"""What a classifier's outputs mean, transformers' names of the same tasks, and what every stage agrees on."""
 
 from enum import StrEnum
 
@@ -17,3 +17,6 @@ PROBLEM_TYPES = {
     Task.REGRESSION: "regression",
 }
 """The `problem_type` of each task in a model's config.json."""
+
+LEAST_LENGTH = 4
+"""The least `--max-length`: the special tokens of a pair of texts and one token of text."""

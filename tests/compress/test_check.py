@@ -38,15 +38,15 @@ def test_duplicates_and_leaks_are_counted_whatever_their_spaces_and_capitals(tmp
         test=[("two", "b"), ("five", "a"), ("six", "a")],
     )
     assert warnings(tmp_path) == [
-        "train: 1 of 3 texts stand there more than once",
-        "validation: 1 of 2 texts also stand in train",
-        "test: 1 of 3 texts also stand in train",
-        "test: 1 of 3 texts also stand in validation",
+        "train: 1 of 3 texts are duplicates",
+        "validation: 1 of 2 texts are also in train",
+        "test: 1 of 3 texts are also in train",
+        "test: 1 of 3 texts are also in validation",
     ]
 
 
 def test_known_leaks_of_clinc150_are_found() -> None:
-    assert "test: 2 of 4500 texts also stand in train" in check_data(open_corpus("clinc150")).warnings
+    assert "test: 2 of 4500 texts are also in train" in check_data(open_corpus("clinc150")).warnings
 
 
 def test_empty_and_unlabelled_texts_and_missing_classes_are_counted(tmp_path: Path) -> None:
@@ -81,3 +81,13 @@ def test_values_of_a_regression_are_no_classes(tmp_path: Path) -> None:
     assert warnings(tmp_path) == []
     write(tmp_path, train=[("one", "1"), ("two", "3")], validation=[("three", "3")])
     assert warnings(tmp_path) == ["validation: 1 of 2 classes have no text: 1"]
+
+
+def test_a_number_that_is_not_finite_is_refused_with_file_and_row(tmp_path: Path) -> None:
+    write(tmp_path, train=[("one", "0.5"), ("two", "inf"), ("three", "nan")])
+    with pytest.raises(DataError, match=r"train.tsv, row 2: the label inf is not a finite number"):
+        check_data(open_corpus(tmp_path))
+    with pytest.raises(DataError, match=r"train.tsv, row 2: the label inf is not a finite number"):
+        check_data(open_corpus(tmp_path), labels=LabelSpace(Task.REGRESSION, ("score",)))
+    write(tmp_path, train=[("one", "naan"), ("two", "nan"), ("three", "inf")])  # names, among names
+    assert check_data(open_corpus(tmp_path)).warnings == ()

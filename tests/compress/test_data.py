@@ -13,7 +13,7 @@ import torch
 
 from mixkd.compress.config import Selection
 from mixkd.compress.data import Collator, TrainingData, prepare
-from mixkd.corpus.corpus import open_corpus
+from mixkd.corpus.corpus import Label, open_corpus
 from mixkd.errors import ConfigError, DataError
 from mixkd.labels import LabelSpace, read_label_space
 from mixkd.task import Task
@@ -54,13 +54,13 @@ def test_formats_give_the_same_rows(kind: str, tmp_path: Path) -> None:
     rows = [*data.train, *data.evaluated["validation"]]
     tokenizer = tiny_tokenizer()
     expected = Counter((tuple(tokenizer(text)["input_ids"]), int(label[-1])) for text, label in ROWS)
-    assert Counter((tuple(row["input_ids"]), row["labels"]) for row in rows) == expected
+    assert Counter((tuple(row["input_ids"]), *row["labels"]) for row in rows) == expected
 
 
 def test_tenth_is_held_out_by_class_when_there_is_no_validation(tmp_path: Path) -> None:
     data = prepared(write(tmp_path, "tsv", ROWS), tmp_path)
     assert len(data.train) == 36
-    assert sorted(data.evaluated["validation"]["labels"]) == [0, 1, 2, 3]
+    assert sorted(data.evaluated["validation"]["labels"]) == [[0], [1], [2], [3]]
     assert data.rows == {"train": 36}
 
 
@@ -77,7 +77,7 @@ def test_selection_keeps_the_classes_shares(
     selection: dict[str, Any], per_class: int, tmp_path: Path
 ) -> None:
     data = prepared(write(tmp_path, "tsv", ROWS), tmp_path, **selection)
-    counts = Counter(data.train["labels"])
+    counts = Counter(number for (number,) in data.train["labels"])
     if selection == {"train_fraction": 0.5}:  # 36 rows are left of 40
         assert sorted(counts.values()) == [4, 4, 5, 5]
     else:
@@ -119,11 +119,16 @@ def test_unknown_label_is_refused_by_name(tmp_path: Path) -> None:
         )
 
 
+def stored(labels: LabelSpace, label: Label) -> dict[str, Any]:
+    encoded = labels.encode(label, where="")
+    return {"labels": encoded.outputs, "label_values": encoded.values}
+
+
 def test_collator_pads_to_the_longest_and_makes_target_rows() -> None:
     labels = LabelSpace(Task.SINGLE_LABEL, ("a", "b", "c"))
     rows: list[dict[str, Any]] = [
-        {"input_ids": [2, 9, 3], "token_type_ids": [0, 0, 1], "labels": 1},
-        {"input_ids": [2, 9, 9, 9, 3], "token_type_ids": [0] * 5, "labels": labels.encode(None, where="")},
+        {"input_ids": [2, 9, 3], "token_type_ids": [0, 0, 1], **stored(labels, "b")},
+        {"input_ids": [2, 9, 9, 9, 3], "token_type_ids": [0] * 5, **stored(labels, None)},
     ]
     batch = Collator(tiny_tokenizer(), labels)(rows)
     assert batch["input_ids"].tolist() == [[2, 9, 3, 0, 0], [2, 9, 9, 9, 3]]
@@ -136,7 +141,7 @@ def test_collator_pads_to_the_longest_and_makes_target_rows() -> None:
 def test_collator_hands_on_the_teachers_answers_of_its_rows() -> None:
     known = np.arange(12, dtype=np.float32).reshape(4, 3)
     labels = LabelSpace(Task.SINGLE_LABEL, ("a", "b", "c"))
-    rows = [{"input_ids": [2, 3], "labels": 0, "row": row} for row in (3, 1)]
+    rows = [{"input_ids": [2, 3], **stored(labels, "a"), "row": row} for row in (3, 1)]
     batch = Collator(tiny_tokenizer(), labels, teacher_logits=known)(rows)
     assert batch["teacher_logits"].tolist() == [[9, 10, 11], [3, 4, 5]]
 
@@ -152,8 +157,26 @@ def test_augmented_texts_are_trained_on_whole_labelled_or_not(tmp_path: Path) ->
         corpus, labels, tiny_tokenizer(), max_length=16, selection=selection, cache=tmp_path / "cache"
     )
     assert found.rows == {"train": 8, "augmented-1": 7, "augmented-2": 5}
-    assert Counter(found.train["labels"]) == {-1: 7, 0: 2, 1: 2, 2: 7, 3: 2}
+    assert Counter(number for (number,) in found.train["labels"]) == {-1: 7, 0: 2, 1: 2, 2: 7, 3: 2}
     assert len(found.evaluated["validation"]) == 4  # of the labelled texts alone
+
+
+def test_a_label_takes_a_few_bytes_on_disk_however_many_classes_there_are(tmp_path: Path) -> None:
+    texts = 5000
+    rows = [(WORDS[0], f"class-{i % 1000}") for i in range(texts)]
+    data = prepared(write(tmp_path, "tsv", rows), tmp_path)
+    files = [Path(file["filename"]) for file in data.train.cache_files]
+    # Three tokens and their segments take 23 bytes a text, with where the two lists begin.
+    assert sum(file.stat().st_size for file in set(files)) / texts < 23 + 20
+
+
+def test_changed_data_of_an_unfinished_cache_is_read_anew(tmp_path: Path) -> None:
+    path = write(tmp_path, "tsv", ROWS)
+    first = prepared(path, tmp_path)
+    write(tmp_path, "tsv", ROWS[:20])
+    assert len(prepared(path, tmp_path).train) == len(first.train)  # the cache is whole
+    (tmp_path / "cache-0-0" / "warnings.json").unlink()
+    assert len(prepared(path, tmp_path).train) == 18
 
 
 def test_missing_augmented_file_is_named(tmp_path: Path) -> None:

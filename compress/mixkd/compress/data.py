@@ -1,6 +1,9 @@
 """A corpus to tokenised, memory-mapped datasets."""
 
-from collections.abc import Iterator
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -14,29 +17,42 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from mixkd.compress.check import DataChecker
 from mixkd.compress.config import Selection
+from mixkd.compress.selection import choose_rows
 from mixkd.corpus.corpus import Corpus, Example
-from mixkd.labels import LabelSpace
-
-HELD_OUT_SHARE = 0.1
-"""The share of the training texts that validates where the data has no validation split."""
+from mixkd.labels import LabelSpace, stratum_of
 
 _CHUNK = 1000
+_WARNINGS = "warnings.json"
+_FEATURES = {
+    "input_ids": datasets.Sequence(datasets.Value("int32")),
+    "token_type_ids": datasets.Sequence(datasets.Value("int8")),
+    # An encoded label: a few bytes, however many classes there are.
+    "labels": datasets.Sequence(datasets.Value("int32")),
+    "label_values": datasets.Sequence(datasets.Value("float32")),
+    "stratum": datasets.Value("int32"),
+}
+
+Examples = Callable[[str], Iterator[Example]]
+"""Reads the examples of a split, by its name."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """The tokenised splits; rows hold `input_ids`, `token_type_ids` where the model has them, and `labels`.
+    """The tokenised splits; rows hold `input_ids`, `token_type_ids` where the model has them, and a label.
 
     Attributes:
         train: Memory-mapped training rows.
         evaluated: The other splits by name, `validation` always among them.
         rows: Rows used of each split of the corpus.
+        warnings: Problems of the data, as `check_data` reports them.
     """
 
     train: datasets.Dataset
     evaluated: dict[str, datasets.Dataset]
     rows: dict[str, int]
+    warnings: tuple[str, ...]
 
 
 def prepare(
@@ -48,57 +64,84 @@ def prepare(
     selection: Selection,
     cache: Path,
 ) -> TrainingData:
-    """Tokenise every split into Arrow files under `cache`, and choose the training texts.
+    """Check and tokenise every split into Arrow files under `cache`, and choose the training texts.
 
-    Without a validation split a stratified tenth of the training texts is held out.
+    Each split is read once. Without a validation split a stratified tenth of the training texts is held out.
 
     Raises:
         DataError: If the data is malformed or holds labels outside the label space.
     """
+    done = cache / _WARNINGS
+    if not done.is_file():
+        shutil.rmtree(cache, ignore_errors=True)  # of a run that was interrupted while it tokenised
+    checker = DataChecker(corpus, labels=labels, tokenizer=tokenizer, max_length=max_length)
     splits = {
-        name: _tokenise(corpus, name, labels, tokenizer, max_length, cache / name) for name in corpus.splits
+        name: _tokenise(corpus, name, checker.watch, labels, tokenizer, max_length, cache)
+        for name in corpus.splits
     }
-    train = splits.pop("train")
-    augmented = [splits.pop(name) for name in corpus.augmented_splits()]
+    if not done.is_file():
+        done.write_text(json.dumps(checker.result().warnings), encoding="utf-8")
+    train, held_out = _select(splits, corpus, selection)
+    evaluated = {
+        name: split
+        for name, split in splits.items()
+        if name != "train" and name not in corpus.augmented_splits()
+    }
+    rows = {name: len(split) for name, split in evaluated.items()}
+    augmented = {name: len(splits[name]) for name in corpus.augmented_splits()}
+    rows |= {"train": len(train) - sum(augmented.values()), **augmented}
+    if held_out is not None:
+        evaluated["validation"] = held_out
+    return TrainingData(train, evaluated, rows, tuple(json.loads(done.read_text(encoding="utf-8"))))
+
+
+def training_rows(
+    corpus: Corpus,
+    labels: LabelSpace,
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    max_length: int,
+    selection: Selection,
+    cache: Path,
+) -> datasets.Dataset:
+    """Tokenise the training texts of `prepare` once more, in the same order, with another tokenizer."""
+    splits = {
+        name: _tokenise(corpus, name, corpus.read, labels, tokenizer, max_length, cache)
+        for name in ("train", *corpus.augmented_splits())
+    }
+    return _select(splits, corpus, selection)[0]
+
+
+def _select(
+    splits: dict[str, datasets.Dataset], corpus: Corpus, selection: Selection
+) -> tuple[datasets.Dataset, datasets.Dataset | None]:
+    """Return the rows that train, the augmented ones after the others, and those held out to validate."""
+    train = splits["train"]
+    strata = train.with_format("numpy", columns=["stratum"])["stratum"][:]
     chosen, held_out = choose_rows(
-        _class_numbers(train), selection, hold_out="validation" not in corpus.splits
+        np.asarray(strata, np.int64), selection, hold_out="validation" not in corpus.splits
     )
-    if len(held_out):
-        splits["validation"] = train.select(held_out)
+    validation = train.select(held_out) if len(held_out) else None
     train = train.select(chosen) if len(chosen) < len(train) else train
-    rows = {name: len(split) for name, split in splits.items() if name in corpus.splits}
-    rows |= {"train": len(train), **dict(zip(corpus.augmented_splits(), map(len, augmented), strict=True))}
-    return TrainingData(datasets.concatenate_datasets([train, *augmented]), splits, rows)
-
-
-def choose_rows(
-    classes: NDArray[np.int64], selection: Selection, *, hold_out: bool
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the numbers of the rows that train, and of those held out to validate, ascending.
-
-    Args:
-        classes: (N,) a class per row; which number a class has makes no difference.
-        selection: Chooses among the rows that aren't held out.
-        hold_out: Whether to hold out `HELD_OUT_SHARE`.
-    """
-    rows = np.arange(len(classes))
-    held_out = rows[:0]
-    if hold_out:
-        held_out = _stratified(classes, HELD_OUT_SHARE, np.random.default_rng(selection.seed))
-        rows = np.setdiff1d(rows, held_out)
-    return rows[_choose(classes[rows], selection, np.random.default_rng(selection.seed))], held_out
+    augmented = [splits[name] for name in corpus.augmented_splits()]
+    return datasets.concatenate_datasets([train, *augmented]), validation
 
 
 def _tokenise(
     corpus: Corpus,
     split: str,
+    read: Examples,
     labels: LabelSpace,
     tokenizer: PreTrainedTokenizerBase,
     max_length: int,
     cache: Path,
 ) -> datasets.Dataset:
+    names = [name for name in ("input_ids", "token_type_ids") if name in tokenizer.model_input_names]
+
     def rows() -> Iterator[dict[str, Any]]:
-        for chunk in _chunks(corpus.read(split)):
+        strata: dict[str, int] = {}
+        number = 0
+        for chunk in _chunks(read(split)):
             encoded = tokenizer(
                 [example.text for example in chunk],
                 [example.text2 or "" for example in chunk] if chunk[0].text2 is not None else None,
@@ -107,22 +150,41 @@ def _tokenise(
                 return_attention_mask=False,
             )
             for i, example in enumerate(chunk):
-                row = {name: values[i] for name, values in encoded.items()}
-                yield {**row, "labels": labels.encode(example.label, where=str(corpus.split(split)))}
+                number += 1
+                label = labels.encode(example.label, where=corpus.where(split, number))
+                yield {
+                    **{name: encoded[name][i] for name in names},
+                    "labels": label.outputs,
+                    "label_values": label.values,
+                    "stratum": strata.setdefault(stratum_of(example.label), len(strata)),
+                }
 
-    return from_rows(rows, cache)
+    return _from_rows(rows, cache / split, [*names, "labels", "label_values", "stratum"])
 
 
-def from_rows(rows: Any, cache: Path) -> datasets.Dataset:
+def _from_rows(rows: Callable[[], Iterator[Any]], cache: Path, columns: list[str]) -> datasets.Dataset:
     """Write what the generator function yields to an Arrow file and map it; errors of ours pass through."""
-    datasets.disable_progress_bars()
+    features = datasets.Features({name: _FEATURES[name] for name in columns})
     try:
         # The cache folder is this run's own, so nothing stale can be found in it.
-        return datasets.Dataset.from_generator(rows, cache_dir=str(cache), fingerprint=cache.name)
+        with quiet_datasets():
+            return datasets.Dataset.from_generator(
+                rows, features=features, cache_dir=str(cache), fingerprint=cache.name
+            )
     except datasets.exceptions.DatasetGenerationError as error:
         raise error.__cause__ or error from None
+
+
+@contextmanager
+def quiet_datasets() -> Iterator[None]:
+    """Keep the datasets package's progress bars off the screen."""
+    shown = not datasets.are_progress_bars_disabled()
+    datasets.disable_progress_bars()
+    try:
+        yield
     finally:
-        datasets.enable_progress_bars()
+        if shown:
+            datasets.enable_progress_bars()
 
 
 def token_counts(rows: datasets.Dataset) -> NDArray[np.int32]:
@@ -134,44 +196,6 @@ def token_counts(rows: datasets.Dataset) -> NDArray[np.int32]:
 def _chunks(examples: Iterator[Example]) -> Iterator[list[Example]]:
     while chunk := list(islice(examples, _CHUNK)):
         yield chunk
-
-
-def _class_numbers(train: datasets.Dataset) -> NDArray[np.int64]:
-    """Return a class per row for stratification, (N,); unlabelled rows are one, each label set is one."""
-    labels = train.with_format("numpy", columns=["labels"])["labels"]
-    return np.unique(np.asarray(labels[:]), axis=0, return_inverse=True)[1].reshape(-1)
-
-
-def _choose(classes: NDArray[np.int64], selection: Selection, rng: np.random.Generator) -> NDArray[np.int64]:
-    order = rng.permutation(len(classes))
-    if selection.train_per_class is not None:
-        ranks = _rank_in_class(classes[order])
-        order = order[ranks < selection.train_per_class]
-    share = selection.train_fraction
-    if selection.train_limit is not None:
-        share = min(share, selection.train_limit / len(order))
-    if share < 1:
-        order = order[_stratified(classes[order], share, rng)]
-    return np.sort(order)
-
-
-def _stratified(classes: NDArray[np.int64], share: float, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Return round(share · N) row numbers, each class at its share to within one row."""
-    order = rng.permutation(len(classes))
-    sizes = np.bincount(classes)[classes[order]]
-    # Rows sorted by their relative rank in their class: any prefix holds the same share of every class.
-    position = (_rank_in_class(classes[order]) + 0.5) / sizes
-    wanted = max(1, round(share * len(classes)))
-    return np.sort(order[np.argsort(position, kind="stable")[:wanted]])
-
-
-def _rank_in_class(classes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return for each row how many rows of its class stand before it; (N,)."""
-    order = np.argsort(classes, kind="stable")
-    starts = np.searchsorted(classes[order], classes[order])
-    ranks = np.empty(len(classes), np.int64)
-    ranks[order] = np.arange(len(classes)) - starts
-    return ranks
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +221,8 @@ class Collator:
             batch["attention_mask"][i, :size] = 1
             for name in fill.keys() & batch.keys():
                 batch[name][i, :size] = torch.as_tensor(row[name])
-        batch["labels"] = torch.from_numpy(np.stack([self.labels.target(row["labels"]) for row in rows]))
+        targets = [self.labels.target(row["labels"], row["label_values"]) for row in rows]
+        batch["labels"] = torch.from_numpy(np.stack(targets))
         if self.teacher_logits is not None and "row" in rows[0]:
             batch["teacher_logits"] = torch.from_numpy(self.teacher_logits[[row["row"] for row in rows]])
         return batch

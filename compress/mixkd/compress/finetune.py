@@ -9,7 +9,7 @@ from mixkd.compress.locate import find_model
 from mixkd.compress.losses import Weights
 from mixkd.compress.run import Job, StageResult, run_job
 from mixkd.corpus.corpus import Corpus
-from mixkd.labels import parse_task, read_label_space
+from mixkd.labels import read_label_space
 
 
 def finetune(
@@ -40,7 +40,7 @@ def finetune(
     """
 
     def make_job() -> Job:
-        labels = read_label_space(corpus, task=parse_task(config.task))
+        labels = read_label_space(corpus, task=config.task.task)
         folder = find_model(model)
         return Job(
             stage="finetune",

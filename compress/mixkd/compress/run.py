@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
-from mixkd.compress.check import check_data
 from mixkd.compress.checkpoints import most_tokens, quiet_transformers
 from mixkd.compress.config import DistillConfig, TrainingConfig
-from mixkd.compress.data import Collator, TrainingData, prepare
+from mixkd.compress.data import Collator, TrainingData, prepare, quiet_datasets, training_rows
 from mixkd.compress.first_token import first_token_only
 from mixkd.compress.losses import Weights
 from mixkd.compress.processes import process_state, shared_work_folder
@@ -103,17 +102,23 @@ def run_job(
         width, longest = job.model.config.hidden_size, most_tokens(job.model, job.tokenizer)
         job = replace(job, config=job.config.resolve(width=width, longest=longest))
         assert job.config.max_length is not None  # resolved
-        notes: tuple[str, ...] = ()
         if first:
             guard_resume(work / _REQUEST, request_of(job.corpus, config=job.config.as_dict(), **job.origin))
-            notes = check_data(
-                job.corpus, labels=job.labels, tokenizer=job.tokenizer, max_length=job.config.max_length
-            ).warnings
-        for note in notes:
-            announce(note)
-        data = _prepare(job, job.tokenizer, work / "data")
+        with process_state().main_process_first():  # the others find what it wrote
+            data = prepare(
+                job.corpus,
+                job.labels,
+                job.tokenizer,
+                max_length=job.config.max_length,
+                selection=job.config,
+                cache=work / "data",
+            )
+        if first:
+            for note in data.warnings:
+                announce(note)
         with ExitStack() as stack:
             stack.enter_context(quiet_transformers())
+            stack.enter_context(quiet_datasets())
             for model in (job.model, job.teacher):
                 if model is not None:
                     stack.enter_context(first_token_only(model))
@@ -122,7 +127,7 @@ def run_job(
             trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
             results = {name: _evaluate(trainer, rows) for name, rows in data.evaluated.items()}
         if first:
-            _save(job, data, results, notes, work, time.monotonic() - started)
+            _save(job, data, results, work, time.monotonic() - started)
     return StageResult(output, results)
 
 
@@ -137,20 +142,6 @@ def set_dropout(model: PreTrainedModel, share: float | None) -> None:
         for name in ("dropout_prob", "attention_dropout"):
             if isinstance(getattr(module, name, None), float):
                 setattr(module, name, share)
-
-
-def _prepare(job: Job, tokenizer: PreTrainedTokenizerBase, cache: Path) -> TrainingData:
-    config = job.config
-    assert config.max_length is not None  # resolved
-    with process_state().main_process_first():  # the others find what it wrote
-        return prepare(
-            job.corpus,
-            job.labels,
-            tokenizer,
-            max_length=config.max_length,
-            selection=config,
-            cache=cache,
-        )
 
 
 def _trainer(job: Job, data: TrainingData, work: Path) -> ObjectiveTrainer:
@@ -182,7 +173,16 @@ def _ask_teacher(job: Job, data: TrainingData, work: Path) -> NDArray[np.float32
     tokenizer, rows = job.tokenizer, data.train
     if job.teacher_tokenizer is not None:
         tokenizer = job.teacher_tokenizer
-        rows = _prepare(job, tokenizer, work / "teacher-data").train
+        assert job.config.max_length is not None  # resolved
+        with process_state().main_process_first():
+            rows = training_rows(
+                job.corpus,
+                job.labels,
+                tokenizer,
+                max_length=job.config.max_length,
+                selection=job.config,
+                cache=work / "teacher-data",
+            )
     return teacher_logits(job.teacher, rows, Collator(tokenizer, job.labels), work / "teacher_logits.npy")
 
 
@@ -198,7 +198,6 @@ def _save(
     job: Job,
     data: TrainingData,
     results: dict[str, dict[str, float]],
-    notes: tuple[str, ...],
     work: Path,
     took_s: float,
 ) -> None:
@@ -219,6 +218,6 @@ def _save(
         seed=job.config.seed,
         data=data_fingerprint(job.corpus, data.rows),
         metrics=results,
-        notes=notes,
+        notes=data.warnings,
         duration_s=round(took_s, 1),
     ).write(folder)

@@ -5,6 +5,7 @@ name, or a hub name. Nothing here needs the datasets package, so a device can be
 """
 
 import hashlib
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
@@ -26,7 +27,7 @@ _SPLIT_STEMS = {
 }
 
 Label: TypeAlias = str | tuple[str, ...] | Mapping[str, float] | None
-"""One name, several names (multi-label), a probability per name (soft), or nothing (unlabelled)."""
+"""One name, several names (multi-label), a probability per name (soft label), or None (unlabelled)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ class Corpus:
         for number, row in enumerate(source.rows(), start=1):
             if number == 1:
                 _check_columns(row, self.columns, source)
-            yield _example(row, self.columns, where=f"{source}, row {number}")
+            yield _example(row, self.columns, where=self.where(split, number))
         if number == 0:
             raise DataError(f"{source} has no rows: give a file with a header line and at least one text")
 
@@ -135,6 +136,10 @@ class Corpus:
         if name not in self.splits:
             raise DataError(f"{self.name} has no {name} split, only {', '.join(self.splits)}")
         return self.splits[name]
+
+    def where(self, split: str, row: int) -> str:
+        """Return what errors call a row of a split, counted from 1."""
+        return f"{self.split(split)}, row {row}"
 
     def thinned(self, every: int) -> "Corpus":
         """Return the corpus with every n-th row of each split."""
@@ -252,15 +257,29 @@ def _label(value: object, where: str) -> Label:
     match value:
         case None | "":
             return None
-        case str():
-            return value
-        case bool() | int() | float():
-            return str(value)
+        case str() | int() | float():
+            return _name(value, where)
         case list() | tuple():
-            return tuple(str(item) for item in value)
-        case Mapping() if all(isinstance(share, int | float) for share in value.values()):
-            return {str(name): float(share) for name, share in value.items()}
-    raise DataError(
-        f"{where}: a label is a {type(value).__name__}, not a name, a number, a list of names "
-        "or a mapping from name to probability"
-    )
+            return tuple(_name(item, where) for item in value)
+        case Mapping():
+            # Formats with one type per column fill in null for the names that a label doesn't have.
+            given = {str(name): share for name, share in value.items() if share is not None}
+            return {name: _probability(share, where) for name, share in given.items()} or None
+    raise DataError(f"{where}: a label is a {type(value).__name__}, not {_LABELS}")
+
+
+_LABELS = "a name, a number, a list of names or a mapping from names to probabilities"
+
+
+def _name(value: object, where: str) -> str:
+    if not isinstance(value, str | int | float):
+        raise DataError(f"{where}: a label holds a {type(value).__name__}, not {_LABELS}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise DataError(f"{where}: the label {value} is not a finite number")
+    return str(value)
+
+
+def _probability(value: object, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise DataError(f"{where}: the probability {value!r:.40} of a label is not a number from 0 to 1")
+    return float(value)

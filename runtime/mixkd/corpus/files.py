@@ -3,7 +3,8 @@
 import csv
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO, TypeAlias
 
@@ -74,6 +75,7 @@ def _tsv_rows(path: Path) -> Iterator[Row]:
     # As in GLUE: a quote is a character of the text, and a line is a row.
     with path.open(encoding="utf-8-sig", newline="\n") as file:
         header = file.readline().rstrip("\r\n").split("\t")
+        _check_header(header, path)
         for number, line in enumerate(file, start=2):
             values = line.rstrip("\r\n").split("\t")
             if len(values) != len(header):
@@ -88,6 +90,7 @@ def _csv_rows(path: Path) -> Iterator[Row]:
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file, strict=True)
         try:
+            _check_header(reader.fieldnames or (), path)
             for row in reader:
                 if None in row or None in row.values():
                     raise DataError(f"{path}, line {reader.line_num}: not as many fields as the header has")
@@ -97,17 +100,36 @@ def _csv_rows(path: Path) -> Iterator[Row]:
 
 
 def _jsonl_rows(path: Path) -> Iterator[Row]:
-    with path.open(encoding="utf-8", newline="\n") as file:
+    with path.open(encoding="utf-8-sig", newline="\n") as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():
                 continue
-            try:
-                row = json.loads(line)
-            except (json.JSONDecodeError, RecursionError) as error:
-                raise DataError(f"{path}, line {number}: not JSON: {error}") from error
-            if not isinstance(row, dict):
-                raise DataError(f"{path}, line {number}: not a JSON object")
-            yield row
+            yield _json_row(line, where=f"{path}, line {number}")
+
+
+def _json_row(line: str, *, where: str) -> Row:
+    try:
+        row = json.loads(line)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise DataError(f"{where}: not JSON: {error}") from error
+    except ValueError as error:  # of int()
+        most = sys.get_int_max_str_digits()
+        raise DataError(f"{where}: a number has more than {most} digits") from error
+    if not isinstance(row, dict):
+        raise DataError(f"{where}: not a JSON object")
+    if "\\ud" in line.lower():
+        try:
+            json.dumps(row, ensure_ascii=False).encode("utf-8")
+        except UnicodeEncodeError as error:
+            half = error.object[error.start]
+            raise DataError(f"{where}: {half!r} is half of a surrogate pair, not a character") from error
+    return row
+
+
+def _check_header(names: Sequence[str], path: Path) -> None:
+    twice = [name for name, count in Counter(names).items() if name and count > 1]
+    if twice:
+        raise DataError(f"{path}, line 1: two columns have the name {twice[0]!r}: rename one")
 
 
 def _parquet_rows(path: Path) -> Iterator[Row]:

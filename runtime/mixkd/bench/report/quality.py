@@ -1,6 +1,6 @@
 """The quality of answers: compared with the labels, and with the reference's answers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +24,8 @@ def truth(labels: Sequence[Label], names: Sequence[str], task: Task) -> NDArray[
     Raises:
         DataError: If a label is not one of the names.
     """
-    space = LabelSpace(task, tuple(names), soft=any(isinstance(label, Mapping) for label in labels))
-    rows = [space.target(space.encode(label, where="the data")) for label in labels]
+    space = LabelSpace(task, tuple(names))
+    rows = [space.target(*space.encode(label, where="the data")) for label in labels]
     return np.array(rows, np.float64).reshape(len(labels), len(names))
 
 
