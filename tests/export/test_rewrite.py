@@ -27,7 +27,7 @@ def test_rewrite_that_all_applied_has_nothing_to_note() -> None:
 def test_attention_that_stays_is_noted() -> None:
     _, report = rewrite(traced("modernbert"), max_length=46)
     (note,) = report.notes()
-    assert note.startswith("2 of 2 attentions are not one node")
+    assert note.startswith("2 of 2 attentions could not be fused into one node")
 
 
 def test_rewrite_that_changes_answers_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,11 +12,11 @@
                                           │                                                              │
                                Gather of token 0                                        Gather of token 0
 
-One pass from the outputs to the inputs. Every reader of a tensor wants either all of it or only index 0 of
-one axis. A node all of whose readers want index 0 of the same axis, and whose operator treats positions one
-by one, wants that index of its own inputs; its length on that axis becomes 1 and nothing else about it
-changes. Where a tensor is wanted both ways, or its operator mixes positions, a Slice keeps index 0 for those
-readers that want no more. Nothing is approximated: what is left computes the numbers it computed before.
+One pass from the outputs to the inputs. Every reader of a tensor needs either all of it or only index 0 of
+one axis. If all readers of a node's output need index 0 of the same axis, and its operator treats positions
+independently, the node needs only that index of its inputs; its length on that axis becomes 1. Where some
+readers need more, or the operator mixes positions, a Slice gives index 0 to the readers that need no more.
+This is exact: the remaining positions are computed as before.
 """
 
 from collections import defaultdict
@@ -36,7 +36,7 @@ class DeadPositions:
 
     Attributes:
         narrowed: Nodes that now compute one position.
-        slices: Places where position 0 is cut out.
+        slices: Slice nodes that were added.
     """
 
     narrowed: int
@@ -44,11 +44,11 @@ class DeadPositions:
 
 
 def drop_dead_positions(graph: Graph, dims: Dims) -> DeadPositions:
-    """Let every node compute position 0 alone where no reader wants more.
+    """Let every node compute position 0 alone where no reader needs more.
 
     Args:
         graph: Rewritten in place; its Reshape targets must be constant (see `static_shapes`).
-        dims: The dimensions of its tensors. They no longer hold afterwards.
+        dims: The dimensions of its tensors before the rewrite; they are out of date afterwards.
 
     Returns:
         What was done: nothing for a classifier that pools all positions.
@@ -56,22 +56,19 @@ def drop_dead_positions(graph: Graph, dims: Dims) -> DeadPositions:
     wanted: dict[str, list[_Use]] = defaultdict(list)
     narrowed = 0
     for node in reversed(graph.nodes):
-        axis = _common_axis(node, graph, wanted)
-        passed_on = None if axis is None else demanded_axes(node, axis, graph, dims)
-        if axis is None or passed_on is None:
-            start = _selected_axis(node, graph, dims)
-            if start is not None:
-                wanted[node.input[0]].append(_Use(node, 0, start, selects=True))
-            passed_on = {}
-        else:
+        axis, selected = _common_axis(node, graph, wanted), None
+        needs = None if axis is None else demanded_axes(node, axis, graph, dims)
+        if axis is not None and needs is not None:
             narrowed += 1
-            wanted.pop(node.output[0])
-            if node.op_type == "Reshape":
-                _narrow_target(node, axis, graph)
-            start = None
+            del wanted[node.output[0]]
+            _narrow_target(node, axis, graph)
+        else:
+            selected = _selected_axis(node, graph, dims)
+            needs = {} if selected is None else {0: selected}
         for index, name in enumerate(node.input):
-            if name and (index != 0 or start is None):
-                wanted[name].append(_Use(node, index, passed_on.get(index)))
+            if name:
+                selects = selected is not None and index == 0
+                wanted[name].append(_Use(node, index, needs.get(index), selects=selects))
     slices = _insert_slices(graph, wanted)
     graph.tidy()
     return DeadPositions(narrowed=narrowed, slices=slices)
@@ -79,7 +76,8 @@ def drop_dead_positions(graph: Graph, dims: Dims) -> DeadPositions:
 
 @dataclass(frozen=True, slots=True)
 class _Use:
-    # Input `index` of `node`: index 0 of `axis` is enough for it, or all is needed (None).
+    # Input `index` of `node` needs only index 0 of `axis`, or everything (None). `selects`: the node takes
+    # index 0 itself, so that no Slice is needed before it.
     node: onnx.NodeProto
     index: int
     axis: int | None
@@ -87,7 +85,7 @@ class _Use:
 
 
 def _common_axis(node: onnx.NodeProto, graph: Graph, wanted: dict[str, list[_Use]]) -> int | None:
-    # The axis of which every reader wants index 0 only; None where one wants more.
+    # The axis of which every reader needs index 0 only; None where one needs more.
     used = [name for name in node.output if name in wanted or name in graph.outputs]
     if used != [node.output[0]] or used[0] in graph.outputs | graph.captured:
         return None
@@ -96,7 +94,7 @@ def _common_axis(node: onnx.NodeProto, graph: Graph, wanted: dict[str, list[_Use
 
 
 def _selected_axis(node: onnx.NodeProto, graph: Graph, dims: Dims) -> int | None:
-    # Where everything starts: Gather of the constant index 0 on the axis of the text's length.
+    # The axis of a Gather that selects position 0, where the pass starts: constant index 0, length axis.
     if node.op_type != "Gather" or len(dims.get(node.input[0], ())) < 2:
         return None
     index = graph.constant(node.input[1])
@@ -106,7 +104,7 @@ def _selected_axis(node: onnx.NodeProto, graph: Graph, dims: Dims) -> int | None
 
 
 def _narrow_target(node: onnx.NodeProto, axis: int, graph: Graph) -> None:
-    target = graph.constant(node.input[1])
+    target = graph.constant(node.input[1]) if node.op_type == "Reshape" else None
     if target is not None and target[axis] != 0:  # 0 copies the input's length, which is 1 by now
         shape = np.array(target)
         shape[axis] = 1
@@ -114,7 +112,7 @@ def _narrow_target(node: onnx.NodeProto, axis: int, graph: Graph) -> None:
 
 
 def _insert_slices(graph: Graph, wanted: dict[str, list[_Use]]) -> int:
-    # What is left in `wanted` are the tensors that stay whole.
+    # The tensors that are left in `wanted` are still computed at all positions.
     readers: dict[tuple[str, int], list[_Use]] = defaultdict(list)
     for name, uses in wanted.items():
         for use in uses:

@@ -13,21 +13,20 @@ from onnx import helper, numpy_helper
 class Graph:
     """A model's main graph with look-ups; constants are initializers, never Constant nodes.
 
-    The look-ups are rebuilt by `refresh`; a rewrite edits nodes in place, then calls `tidy`.
+    A rewrite edits nodes in place, then calls `tidy`; until then the look-ups describe the graph as it was.
     """
 
     def __init__(self, model: onnx.ModelProto) -> None:
         self.model = model
         self._lift_constants()
-        self.refresh()
+        self._look_up()
 
     @property
     def nodes(self) -> Any:
         """The nodes, in topological order."""
         return self.model.graph.node
 
-    def refresh(self) -> None:
-        """Read the look-ups anew from the nodes."""
+    def _look_up(self) -> None:
         graph = self.model.graph
         self.initializers = {tensor.name: tensor for tensor in graph.initializer}
         self.outputs = {value.name for value in graph.output}
@@ -71,13 +70,13 @@ class Graph:
         return name
 
     def replace(self, old: str, new: str) -> None:
-        """Make every node that reads a tensor read another one; a captured tensor or an output can't be."""
+        """Make every node that reads one tensor read another; not for outputs and captured tensors."""
         for node, index in self.readers[old]:
             node.input[index] = new
         self.readers[new].extend(self.readers.pop(old))
 
     def tidy(self) -> None:
-        """Drop what no output needs, sort the rest topologically, refresh the look-ups."""
+        """Drop nodes and constants that no output needs, sort the rest topologically, renew the look-ups."""
         graph = self.model.graph
         producer = {name: node for node in graph.node for name in node.output if name}
         ordered: list[onnx.NodeProto] = []
@@ -103,7 +102,7 @@ class Graph:
             kept = [copy_of(tensor) for tensor in kept]
             del graph.initializer[:]
             graph.initializer.extend(kept)
-        self.refresh()
+        self._look_up()
 
     def _lift_constants(self) -> None:
         graph = self.model.graph

@@ -40,7 +40,6 @@ def slice_positions(graph: Graph, dims: Dims, *, max_length: int) -> int:
         node.input[:] = [rows, start, length, axis]
         del node.attribute[:]
         done += 1
-    graph.refresh()
     graph.tidy()
     return done
 

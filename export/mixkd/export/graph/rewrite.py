@@ -1,4 +1,4 @@
-"""The traced graph to the graph that is shipped: the same numbers from fewer and narrower nodes."""
+"""The exact rewrites of a traced graph: the same logits from fewer and smaller nodes."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -15,7 +15,7 @@ from mixkd.export.graph.static_shapes import fix_shapes
 from mixkd.export.sessions import session_of
 
 ROUNDING = 1e-5
-"""The largest difference of two exact graphs, as a share of the largest logit."""
+"""The largest difference between the logits of two exact graphs, relative to the largest logit."""
 
 LONGEST_CHECKED = 128
 MOST_PIECES_CHECKED = 50
@@ -23,15 +23,15 @@ MOST_PIECES_CHECKED = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RewriteReport:
-    """What was done to the traced graph.
+    """What the rewrites did.
 
     Attributes:
-        shape_nodes: Nodes that only computed shapes, now constant.
-        narrowed: Nodes that now compute the first position alone; 0 where all positions are pooled.
-        position_tables: Tables of positions that are sliced instead of looked up.
-        attentions: Attentions there were.
+        shape_nodes: Removed nodes that only computed shapes.
+        narrowed: Nodes that now compute the first position alone; 0 where the classifier pools all positions.
+        position_tables: Position tables that are sliced now instead of looked up.
+        attentions: Attentions in the traced graph.
         fused_attentions: Those that are one node now.
-        exact: Whether the new graph was seen to answer as the traced one; if not, the traced one is shipped.
+        exact: Whether both graphs gave the same logits; if not, the traced graph is exported.
     """
 
     shape_nodes: int
@@ -46,15 +46,15 @@ class RewriteReport:
         return asdict(self)
 
     def notes(self) -> tuple[str, ...]:
-        """Return what a user should know, nothing where every rewrite applied."""
+        """Return what a user should know; nothing where every rewrite applied."""
         left = self.attentions - self.fused_attentions
         if not self.exact:
-            return ("the graph is shipped as traced: rewritten, it answered otherwise",)
+            return ("the rewrites changed the outputs, so the graph is exported as traced",)
         if not left:
             return ()
         return (
-            f"{left} of {self.attentions} attentions are not one node: they do more than hide padding "
-            "(relative positions, rotations, windows), or their pattern is new; right, but slower",
+            f"{left} of {self.attentions} attentions could not be fused into one node (relative positions, "
+            "rotary positions, local windows or an unknown pattern): the results are correct, only slower",
         )
 
 
@@ -62,12 +62,12 @@ def rewrite(model: onnx.ModelProto, *, max_length: int) -> tuple[onnx.ModelProto
     """Apply every exact rewrite.
 
     Args:
-        model: A traced fp32 graph; left as it is.
-        max_length: Tokens of the longest text that the new graph will see.
+        model: A traced fp32 graph; it is not changed.
+        max_length: Tokens of the longest text that the new graph will get.
 
     Returns:
-        A new model whose logits differ from the old one's by float32 rounding only, and what was done. Should
-        they differ by more, a copy of the old one.
+        A new model, and what was done. Its logits differ from the traced model's by float32 rounding only; if
+        they differ by more, it is a copy of the traced model.
     """
     graph = Graph(copy_of(model))
     graph.tidy()
@@ -77,7 +77,7 @@ def rewrite(model: onnx.ModelProto, *, max_length: int) -> tuple[onnx.ModelProto
     dead = drop_dead_positions(graph, measure_dims(graph))
     attention = fuse_attention(graph, measure_dims(graph))
     exact = _answers_alike(model, graph.model, max_length=max_length)
-    return graph.model if exact else copy_of(model), RewriteReport(
+    report = RewriteReport(
         shape_nodes=shape_nodes,
         narrowed=dead.narrowed,
         position_tables=tables,
@@ -85,6 +85,7 @@ def rewrite(model: onnx.ModelProto, *, max_length: int) -> tuple[onnx.ModelProto
         fused_attentions=attention.fused,
         exact=exact,
     )
+    return (graph.model, report) if exact else (copy_of(model), report)
 
 
 def _answers_alike(before: onnx.ModelProto, after: onnx.ModelProto, *, max_length: int) -> bool:
@@ -107,7 +108,7 @@ def _answers_alike(before: onnx.ModelProto, after: onnx.ModelProto, *, max_lengt
 
 
 def _pieces(model: onnx.ModelProto) -> int:
-    """Return a number of pieces that the table of words surely has; a trimmed one may have very few."""
+    # Ids below this have a row in the table of word embeddings; a trimmed table may have very few.
     rows = {tensor.name: int(tensor.dims[0]) for tensor in model.graph.initializer if len(tensor.dims) == 2}
     tables = [n.input[0] for n in model.graph.node if n.op_type == "Gather" and n.input[1] == "input_ids"]
     return min([MOST_PIECES_CHECKED, *(rows[table] for table in tables if table in rows)])

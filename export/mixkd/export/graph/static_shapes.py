@@ -36,7 +36,6 @@ def fix_shapes(graph: Graph, dims: Dims) -> int:
             target = None if attribute(node, "allowzero", 0) else _target(source, result)
             if target is not None:
                 node.input[1] = graph.add_constant(np.array(target, np.int64), f"{node.name}/shape")
-    graph.refresh()
     graph.tidy()
     return before - len(graph.nodes)
 
