@@ -14,7 +14,7 @@ from pathlib import Path
 
 from mixkd.bench.drive.environment import read_environment
 from mixkd.corpus.corpus import open_corpus
-from mixkd.export import ExportConfig, export_student
+from mixkd.export import ExportConfig, export
 from mixkd.export.config import TableFormat, VocabularyChoice
 
 VOCABULARIES = ("full", "trim:2500", "trim", "share:1000", "share")
@@ -41,7 +41,7 @@ def forms(student: Path, data: str) -> list[dict[str, object]]:
         for tables in (TableFormat.INT8, TableFormat.INT4):
             config = ExportConfig(vocabulary=VocabularyChoice.parse(vocabulary), embeddings=tables)
             with tempfile.TemporaryDirectory() as scratch:
-                made = export_student(student, Path(scratch, "bundle"), config=config, corpus=corpus)
+                made = export(student, Path(scratch, "bundle"), config=config, data=corpus)
             quality, trim = made.quality, made.trim
             assert quality is not None
             assert quality.int8 is not None

@@ -31,7 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A real report of a regression: the teacher in PyTorch and ONNX, its export in fp32 and int8."""
     import torch
 
-    from mixkd.export import ExportConfig, export_student
+    from mixkd.export import ExportConfig, export
     from tests.tiny import tiny_classifier, tiny_texts, tiny_tokenizer, write_student
 
     folder = tmp_path_factory.mktemp("regression")
@@ -45,7 +45,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for i, (text, score) in enumerate(zip(texts, scores, strict=True))
     ]
     (folder / "test.tsv").write_text("\n".join(["text\tlabel", *lines]) + "\n", encoding="utf-8")
-    export_student(teacher, folder / "bundle", config=ExportConfig(keep_fp32=True), corpus=None)
+    export(teacher, folder / "bundle", config=ExportConfig(keep_fp32=True))
     config = BenchConfig(samples=64, block=8, curve_samples=0, resamples=100, teacher_int8=False)
     bench(folder / "bundle", folder, teacher=teacher, output=folder / "report", config=config)
     return folder / "report"

@@ -14,7 +14,7 @@ from mixkd.compress.config import DistillConfig, FinetuneConfig
 from mixkd.compress.distill import distill
 from mixkd.compress.finetune import finetune
 from mixkd.corpus.corpus import open_corpus
-from mixkd.export import ExportConfig, export_student
+from mixkd.export import ExportConfig, export
 from mixkd.runtime import Classifier
 from tests.tiny import ENCODERS, WORDS, tiny_classifier, tiny_tokenizer, write_student
 
@@ -52,9 +52,7 @@ def test_encoder_goes_the_whole_way_and_int8_answers_as_pytorch(
     model = AutoModelForSequenceClassification.from_pretrained(student.folder).eval()
     assert getattr(model.config, "num_hidden_layers", None) == 2
     # Accuracy isn't what this is about: the tiny student knows little, and 60 texts tell it coarsely.
-    exported = export_student(
-        student.folder, tmp_path / "bundle", config=ExportConfig(max_drop=20.0), corpus=corpus
-    )
+    exported = export(student.folder, tmp_path / "bundle", config=ExportConfig(max_drop=20.0), data=corpus)
     classifier = Classifier.load(exported.bundle.folder)
     texts = [example.text for example in corpus.read("test")]
     tokenizer = tiny_tokenizer()

@@ -15,8 +15,8 @@ pytestmark = pytest.mark.slow
 EXPORT = """
 import sys
 from pathlib import Path
-from mixkd.export import ExportConfig, export_student
-export_student(Path(sys.argv[1]), Path(sys.argv[2]), config=ExportConfig(), corpus=None)
+from mixkd.export import ExportConfig, export
+export(Path(sys.argv[1]), Path(sys.argv[2]), config=ExportConfig())
 """
 """An app's own program: the command line isn't there to turn anything off."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mixkd.corpus.corpus import open_corpus
-from mixkd.export import export_student
+from mixkd.export import export
 from mixkd.export.config import ExportConfig
 from mixkd.runtime import Classifier
 from tests.examples.student import write_clinc150_student
@@ -29,7 +29,7 @@ def student_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("student")
     write_clinc150_student(folder / "student")
     config = ExportConfig(with_tokenizer=True)
-    export_student(folder / "student", folder / "bundle", config=config, corpus=None)
+    export(folder / "student", folder / "bundle", config=config)
     return folder / "bundle"
 
 

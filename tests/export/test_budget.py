@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from mixkd.cli import app
 from mixkd.corpus.corpus import Corpus, open_corpus
 from mixkd.errors import BudgetError
-from mixkd.export import ExportConfig, Recipe, TableFormat, export_student
+from mixkd.export import ExportConfig, Recipe, TableFormat, export
 from mixkd.export.convert import convert
 from mixkd.export.graph.rewrite import rewrite
 from mixkd.export.int8.speed import measure_latencies_ms
@@ -46,7 +46,7 @@ def fragile(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Corpus]:
 
 def test_loss_without_a_budget_is_told(fragile: tuple[Path, Corpus], tmp_path: Path) -> None:
     student, corpus = fragile
-    result = export_student(student, tmp_path / "bundle", config=ExportConfig(), corpus=corpus)
+    result = export(student, tmp_path / "bundle", config=ExportConfig(), data=corpus)
     assert result.quality is not None
     assert result.quality.int8 is not None
     assert result.quality.fp32 == 1
@@ -57,7 +57,7 @@ def test_loss_without_a_budget_is_told(fragile: tuple[Path, Corpus], tmp_path: P
 def test_sensitive_products_go_back_to_fp32(fragile: tuple[Path, Corpus], tmp_path: Path) -> None:
     student, corpus = fragile
     config = ExportConfig(max_drop=1.5)
-    result = export_student(student, tmp_path / "bundle", config=config, corpus=corpus)
+    result = export(student, tmp_path / "bundle", config=config, data=corpus)
     assert result.quality is not None
     assert result.quality.int8 is not None
     assert result.quality.int8 >= 0.985
@@ -113,7 +113,7 @@ def test_auto_climbs_where_no_plain_recipe_is_within(
     monkeypatch.setattr("mixkd.export.int8.budget.measure_latencies_ms", lambda models, judge: [1.0, 2.0])
     student, corpus = fragile
     config = ExportConfig(recipe=(Recipe.PORTABLE, Recipe.FAST), max_drop=1.5)
-    result = export_student(student, tmp_path / "bundle", config=config, corpus=corpus)
+    result = export(student, tmp_path / "bundle", config=config, data=corpus)
     assert [trial.latency_ms for trial in result.trials[:2]] == [1.0, 2.0]
     assert min(trial.drop_points for trial in result.trials[:2]) > 1.5 >= result.trials[-1].drop_points
     assert result.trials[-1].kept
@@ -124,7 +124,7 @@ def test_4_bit_tables_beyond_the_budget_become_8_bit_ones(tmp_path: Path) -> Non
     student = write_student(tmp_path / "student", model)
     corpus = open_corpus(write_answers(tmp_path / "data", model, tiny_texts(60)))
     config = ExportConfig(embeddings=TableFormat.INT4, max_drop=2)
-    result = export_student(student, tmp_path / "bundle", config=config, corpus=corpus)
+    result = export(student, tmp_path / "bundle", config=config, data=corpus)
     assert [trial.tables for trial in result.trials] == ["int4", "int8"]
     assert result.trials[0].drop_points > 2 >= result.trials[1].drop_points
     assert not result.trials[1].kept
@@ -150,7 +150,7 @@ def test_changed_labels_are_counted_and_texts_are_published_only_where_asked(
 ) -> None:
     student, corpus = fragile
     config = ExportConfig(publish_examples=publish)
-    export_student(student, tmp_path / "bundle", config=config, corpus=corpus)
+    export(student, tmp_path / "bundle", config=config, data=corpus)
     changed = json.loads((tmp_path / "bundle" / "export.json").read_text())["int8_against_fp32"]
     card = (tmp_path / "bundle" / "README.md").read_text()
     assert changed["broken"] == changed["flipped"] == sum(c["texts"] for c in changed["changes"]) > 0

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mixkd.corpus.corpus import open_corpus
-from mixkd.export import ExportConfig, Recipe, TableFormat, export_student
+from mixkd.export import ExportConfig, Recipe, TableFormat, export
 from mixkd.runtime import Classifier
 from tests.tiny import tiny_classifier, tiny_texts, write_answers, write_student
 from tests.tools import unavailable
@@ -57,7 +57,7 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         "static": ExportConfig(recipe=(Recipe.STATIC,)),
     }
     for name, config in configs.items():
-        export_student(student, folder / name, config=config, corpus=corpus)
+        export(student, folder / name, config=config, data=corpus)
     return [folder / name for name in configs]
 
 

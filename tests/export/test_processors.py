@@ -10,7 +10,7 @@ from mixkd.bench.targets.emulate import EmulatedTarget
 from mixkd.cli import app
 from mixkd.corpus.corpus import open_corpus
 from mixkd.errors import ConfigError
-from mixkd.export import ExportConfig, export_student
+from mixkd.export import ExportConfig, export
 from mixkd.export.judge.processors import OtherProcessor
 from mixkd.runtime import open_bundle
 from tests.tools import need, unavailable
@@ -48,7 +48,7 @@ def test_unknown_processor_is_refused_before_any_work(
     monkeypatch.setenv("PATH", str(tmp_path))  # as on a machine without qemu
     config = ExportConfig(target_isa=("haswell", "z80"))
     with pytest.raises(ConfigError, match=r"--target-isa must be one of aarch64, haswell, nehalem, not z80"):
-        export_student(student, tmp_path / "b", config=config, corpus=open_corpus(data))
+        export(student, tmp_path / "b", config=config, data=open_corpus(data))
 
 
 def test_processor_without_its_emulator_is_refused_with_the_cure(
@@ -57,4 +57,4 @@ def test_processor_without_its_emulator_is_refused_with_the_cure(
     monkeypatch.setenv("PATH", str(tmp_path))
     config = ExportConfig(target_isa=("nehalem",))
     with pytest.raises(ConfigError, match=r"nehalem needs apt-get install qemu-user-static"):
-        export_student(student, tmp_path / "b", config=config, corpus=open_corpus(data))
+        export(student, tmp_path / "b", config=config, data=open_corpus(data))

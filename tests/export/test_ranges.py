@@ -8,7 +8,7 @@ import onnx
 import pytest
 
 from mixkd.errors import ConfigError
-from mixkd.export import ExportConfig, export_student
+from mixkd.export import ExportConfig, export
 from mixkd.export.config import Recipe, TableFormat
 from mixkd.export.graph.graph import copy_of
 from mixkd.export.graph.rewrite import rewrite
@@ -64,7 +64,7 @@ def test_static_bundle_answers_nearly_as_the_student(student: Path, data: Path, 
     from mixkd.corpus.corpus import open_corpus
 
     config = ExportConfig(recipe=(Recipe.STATIC,))
-    result = export_student(student, tmp_path / "bundle", config=config, corpus=open_corpus(data))
+    result = export(student, tmp_path / "bundle", config=config, data=open_corpus(data))
     assert result.bundle.manifest.recipe == "static"
     assert result.bundle.manifest.precision == "int8"
     assert result.quality is not None
@@ -96,7 +96,7 @@ def test_recipes_that_need_text_are_refused_without(
     student: Path, tmp_path: Path, config: ExportConfig, option: str
 ) -> None:
     with pytest.raises(ConfigError, match=f"{option} needs texts: name some with --data"):
-        export_student(student, tmp_path / "b", config=config, corpus=None)
+        export(student, tmp_path / "b", config=config)
 
 
 def test_fastest_measures_every_recipe_the_named_one_first() -> None:

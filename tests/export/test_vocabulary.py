@@ -11,7 +11,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 
 from mixkd.corpus.corpus import open_corpus
 from mixkd.errors import ConfigError
-from mixkd.export import ExportConfig, export_student
+from mixkd.export import ExportConfig, export
 from mixkd.export.config import Rows, VocabularyChoice
 from mixkd.export.vocabulary import choose_vocabulary
 from mixkd.runtime import Classifier
@@ -61,7 +61,7 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     )
     for vocabulary in ("full", "trim", "share"):
         config = ExportConfig(int8=False, vocabulary=VocabularyChoice.parse(vocabulary))
-        export_student(student, folder / vocabulary, config=config, corpus=open_corpus(data))
+        export(student, folder / vocabulary, config=config, data=open_corpus(data))
     return folder / "full", folder / "trim"
 
 

@@ -11,7 +11,7 @@ from mixkd.compress.config import DistillConfig, FinetuneConfig
 from mixkd.compress.distill import distill
 from mixkd.compress.finetune import finetune
 from mixkd.corpus.corpus import Corpus, open_corpus
-from mixkd.export import ExportConfig, export_student
+from mixkd.export import ExportConfig, export
 from mixkd.runtime import open_bundle
 from tests.tiny import tiny_classifier, tiny_texts, write_student
 
@@ -42,7 +42,7 @@ def test_teacher_with_default_labels_is_measured_as_teacher_and_as_student(
     distill(str(teacher), corpus, student, config=second)
     for folder in (teacher, student):
         assert "id2label" not in json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    export_student(student, bundle, config=ExportConfig(), corpus=corpus)
+    export(student, bundle, config=ExportConfig(), data=corpus)
     assert open_bundle(bundle).manifest.labels == ("LABEL_0", "LABEL_1")
     report = bench(
         bundle,

@@ -1,27 +1,26 @@
-"""Student to bundle: ONNX, graph rewrites, int8 (optimum, onnx, onnxruntime).
+"""Turns a student into a bundle: ONNX, exact graph rewrites, int8, measured quality.
 
-`export_student` is the stage: it converts (`convert`), rewrites (`rewrite`), quantizes (`quantize`, within a
-`budget`), measures (`verify`) and writes the folder (`files`).
+>>> from mixkd.export import export
+>>> result = export("student", "bundle", data="clinc150")
 """
 
 from typing import TYPE_CHECKING
 
-from mixkd.export.config import ExportConfig, Recipe, TableFormat
+from mixkd.export.config import ExportConfig, Recipe, TableFormat, VocabularyChoice
 
 if TYPE_CHECKING:
-    from mixkd.export.stage import ExportResult, export_student
+    from mixkd.export.stage import ExportResult, export
 
-__all__ = ["ExportConfig", "ExportResult", "Recipe", "TableFormat", "export_student"]
+__all__ = ["ExportConfig", "ExportResult", "Recipe", "TableFormat", "VocabularyChoice", "export"]
 
 
 def __getattr__(name: str) -> object:
     # Loaded when first asked for: `mkd --help` imports this package, and must not wait for torch.
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from mixkd.errors import MissingExtraError
+    from mixkd.extras import require
 
-    try:
-        from mixkd.export import stage
-    except ImportError as error:
-        raise MissingExtraError(str(error.name), "export") from error
+    require("torch", "transformers", "optimum", "onnx", extra="export")
+    from mixkd.export import stage
+
     return getattr(stage, name)

@@ -1,6 +1,7 @@
-"""Everything an export found out, on its way into the bundle's files."""
+"""What an export made and measured, as its files describe it."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import onnx
 
@@ -20,14 +21,15 @@ class Account:
 
     Attributes:
         student: What was exported.
-        fp32: The rewritten graph.
-        rewrites: What was done to the traced graph.
+        fp32: The fp32 graph.
+        rewrites: What the rewrites did to the traced graph.
         choice: The int8 graph and how it was chosen; None where nothing was quantized.
         sizes: Weights of the graph that answers, by part.
         quality: Measured on the data; None without data.
         comparison: What int8 changed; None without data, without int8, or for several labels per text.
-        processors: How others answer; empty where none was asked for.
-        trim: What the smaller vocabulary costs; None where it is whole.
+        processors: How other processors answer; empty where none was asked for.
+        trim: What the smaller vocabulary costs; None for the full one.
+        data: Fingerprint of the texts that were used; None without data.
         notes: Warnings.
     """
 
@@ -40,6 +42,7 @@ class Account:
     comparison: Comparison | None
     trim: TrimReport | None
     processors: tuple[OtherProcessor, ...]
+    data: dict[str, Any] | None
     notes: tuple[str, ...]
 
     @property

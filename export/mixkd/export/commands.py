@@ -5,14 +5,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mixkd.console import say, warn
+from mixkd.console import say
 from mixkd.export.config import ExportConfig, ExportInputs
 from mixkd.options import Output, Overwrite, with_options
 
 if TYPE_CHECKING:
     from mixkd.export import ExportResult
 
-Student = Annotated[Path, typer.Argument(help="The student's folder, as mkd distill writes it.")]
+Student = Annotated[
+    str, typer.Argument(help="A fine-tuned classifier: a folder, as mkd distill writes it, or a hub name.")
+]
 
 
 @with_options(inputs=ExportInputs, config=ExportConfig)
@@ -24,20 +26,23 @@ def export(
     overwrite: Overwrite = False,
 ) -> None:
     """Turn a student into a bundle: int8 ONNX, tokenizer, labels, measured quality."""
-    from mixkd.export import export_student
+    from mixkd.export import export as run
+    from mixkd.progress import TerminalProgress
 
-    result = export_student(
-        student,
-        output,
-        config=config,
-        corpus=inputs.open_if_given(),
-        overwrite=overwrite,
-        progress=lambda step: warn(f"{step} ..."),
-    )
+    with TerminalProgress(lines=True) as progress:
+        result = run(
+            student,
+            output,
+            data=inputs.open_if_given(),
+            config=config,
+            overwrite=overwrite,
+            progress=progress,
+        )
     _report(result)
 
 
 def _report(result: "ExportResult") -> None:
+    from mixkd.bench.render.cells import signed_difference
     from mixkd.metrics import format_metric, format_rate
 
     sizes, quality = result.sizes, result.quality
@@ -46,7 +51,8 @@ def _report(result: "ExportResult") -> None:
         kept = f", {len(trial.kept)} parts in fp32" if trial.kept else ""
         time = f"{trial.latency_ms:8.2f} ms" if trial.latency_ms is not None else ""
         say(
-            f"  {trial.recipe:9} {format_metric(quality.metric, trial.score)} ({-trial.drop_points:+.2f}), "
+            f"  {trial.recipe:9} {format_metric(quality.metric, trial.score)} "
+            f"({signed_difference(quality.metric, -trial.drop_points / 100)}), "
             f"{format_rate(trial.agreement)} of the answers unchanged{time}{kept}"
         )
     say(f"{result.bundle.folder} ({result.bundle.manifest.recipe})")

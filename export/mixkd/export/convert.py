@@ -1,4 +1,4 @@
-"""A Hugging Face folder to an fp32 ONNX graph, through optimum."""
+"""Traces a PyTorch classifier into an fp32 ONNX graph, with optimum."""
 
 import logging
 import tempfile
@@ -10,51 +10,19 @@ from typing import TYPE_CHECKING
 
 import onnx
 
-from mixkd.errors import ModelError
+from mixkd.errors import ModelError, first_line
 from mixkd.runtime.session import load_onnxruntime
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 OPSET = 18
-"""The newest that optimum asks for by itself; onnxruntime 1.21 reads up to 22."""
+"""The newest version that optimum chooses by itself; onnxruntime 1.21 reads up to 22."""
 
 IR_VERSION = 9
-"""The newest that onnxruntime 1.21 is sure to read."""
+"""The newest version that onnxruntime 1.21 is sure to read."""
 
-_TRACE = {"batch_size": 2, "sequence_length": 8}  # one of either would be baked into the graph
-
-
-def load_classifier(folder: Path, *, attention: str) -> "PreTrainedModel":
-    """Load a fine-tuned classifier in fp32 and eval mode.
-
-    Args:
-        folder: A Hugging Face folder.
-        attention: The implementation of attention: ``eager`` to trace, ``sdpa`` to run.
-
-    Raises:
-        ModelError: If the folder isn't there, can't be loaded, or holds no trained classification head.
-    """
-    from transformers import AutoModelForSequenceClassification
-
-    if not (folder / "config.json").is_file():
-        raise ModelError(f"{folder} is not a model folder (no config.json): name what mkd distill wrote")
-    try:
-        model, report = AutoModelForSequenceClassification.from_pretrained(
-            folder, attn_implementation=attention, output_loading_info=True, local_files_only=True
-        )
-    except ValueError as error:
-        if attention != "eager" and "attention" in str(error).lower():
-            return load_classifier(folder, attention="eager")
-        raise ModelError(f"{folder} can't be loaded as a classifier: {_first_line(error)}") from error
-    except (OSError, RuntimeError) as error:
-        raise ModelError(f"{folder} can't be loaded: {_first_line(error)}") from error
-    if report["missing_keys"]:
-        raise ModelError(
-            f"{folder} has no trained classification head ({min(report['missing_keys'])} is missing): "
-            "fine-tune it first with mkd finetune"
-        )
-    return model.float().eval()  # type: ignore[no-any-return]  # from_pretrained is not typed
+_TRACE = {"batch_size": 2, "sequence_length": 8}  # a size of 1 would become a constant of the graph
 
 
 def convert(model: "PreTrainedModel") -> onnx.ModelProto:
@@ -79,7 +47,7 @@ def convert(model: "PreTrainedModel") -> onnx.ModelProto:
             )
             export(model, constructor(model.config), file, opset=OPSET, input_shapes=dict(_TRACE))
         except (KeyError, ValueError) as error:
-            raise ModelError(f"optimum can't export a {kind} classifier: {_first_line(error)}") from error
+            raise ModelError(f"optimum can't export a {kind} classifier: {first_line(error)}") from error
         graph = onnx.load(file)
     graph.ir_version = min(graph.ir_version, IR_VERSION)
     return graph
@@ -99,7 +67,3 @@ def _quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)

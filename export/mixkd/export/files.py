@@ -1,12 +1,11 @@
 """The files of a bundle, one function each."""
 
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import onnx
+from onnx import ModelProto
 from tokenizers import Tokenizer
 
 from mixkd.export.account import Account
@@ -21,7 +20,7 @@ DETAILS_FILE = "export.json"
 def write_tokenizer(student: Student, folder: Path) -> None:
     """Write `tokenizer.json` and `tokenizer_config.json`.
 
-    Whoever loads the bundle sets padding and truncation; what training left in the file would surprise them.
+    Padding and truncation are left to the program that loads the bundle.
     """
     tokenizer = student.tokenizer
     tokenizer.model_max_length = student.max_length
@@ -35,19 +34,16 @@ def write_tokenizer(student: Student, folder: Path) -> None:
     plain.save(str(folder / "tokenizer.json"), pretty=False)
 
 
-def write_graphs(folder: Path, account: Account, *, keep_fp32: bool) -> None:
-    """Write the int8 graph, and the fp32 one where it is wanted or all there is."""
-    (folder / INT8_FILE).parent.mkdir()
-    if account.choice:
-        onnx.save(account.choice.quantized.model, folder / INT8_FILE)
-    if keep_fp32 or not account.choice:
-        onnx.save(account.fp32, folder / FP32_FILE)
+def write_graphs(folder: Path, *, int8: ModelProto | None, fp32: ModelProto | None) -> None:
+    """Write one graph or both into the folder of a bundle."""
+    for graph, name in ((int8, INT8_FILE), (fp32, FP32_FILE)):
+        if graph is not None:
+            (folder / name).parent.mkdir(exist_ok=True)
+            onnx.save(graph, folder / name)
 
 
-def make_manifest(
-    account: Account, output: Path, config: ExportConfig, *, data: dict[str, Any] | None
-) -> Manifest:
-    """Return the manifest, but for the files, which `seal_bundle` counts."""
+def make_manifest(account: Account, config: ExportConfig) -> Manifest:
+    """Return the manifest without the files, which `seal_bundle` adds."""
     student, choice, quality = account.student, account.choice, account.quality
     return Manifest(
         task=student.task,
@@ -63,15 +59,14 @@ def make_manifest(
             "versions": versions(),
             "config": asdict(config),
             "seed": config.seed,
-            "data": data,
-            "student": os.path.relpath(student.folder.resolve(), output.resolve()),
+            "data": account.data,
             "student_sha256": student.sha256(),
         },
     )
 
 
 def write_details(folder: Path, account: Account) -> None:
-    """Write `export.json`: how the graph was made, what was tried, what was measured, what flipped."""
+    """Write `export.json`: how the graph was made, what was tried and what was measured."""
     choice, quality, comparison = account.choice, account.quality, account.comparison
     body = {
         "rewrites": account.rewrites.as_json(),

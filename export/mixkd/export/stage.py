@@ -1,13 +1,16 @@
-"""The stage itself: a student folder becomes a bundle."""
+"""The export stage: a student becomes a bundle."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import onnx
+from onnx import ModelProto
 
+from mixkd.bench.render.cells import metric_difference
 from mixkd.bench.variants import OnnxVariant
-from mixkd.corpus.corpus import Corpus
+from mixkd.corpus.corpus import Corpus, open_corpus
 from mixkd.errors import ConfigError
 from mixkd.export.account import Account
 from mixkd.export.card import write_card
@@ -18,14 +21,16 @@ from mixkd.export.graph.probabilities import add_probabilities
 from mixkd.export.graph.rewrite import rewrite
 from mixkd.export.graph.tokenizer_graph import check_tokenizer, write_text_graph
 from mixkd.export.int8.budget import Choice, Quantizer, Trial, choose
+from mixkd.export.int8.ranges import calibrated_ranges
 from mixkd.export.judge.flips import Comparison, compare
-from mixkd.export.judge.judge import Judge, Quality
-from mixkd.export.judge.judging import Judges, Progress
-from mixkd.export.judge.processors import GOLDEN_TEXTS, check_processors, compare_processors
+from mixkd.export.judge.judge import Judge, Quality, graph_logits
+from mixkd.export.judge.processors import GOLDEN_TEXTS, OtherProcessor, check_processors, compare_processors
 from mixkd.export.judge.sizes import Sizes, measure_sizes
-from mixkd.export.student import Student, open_student
+from mixkd.export.student import PROBE_TEXTS, Student, open_student
 from mixkd.export.vocabulary import TrimReport, Vocabulary, choose_vocabulary, measure_trim
 from mixkd.outputs import check_output, fresh_folder
+from mixkd.progress import Progress, no_progress
+from mixkd.runs import data_fingerprint
 from mixkd.runtime.bundle import (
     FP32_FILE,
     INT8_FILE,
@@ -36,10 +41,18 @@ from mixkd.runtime.bundle import (
     seal_bundle,
 )
 
-NOTICEABLE_DROP = 0.5
-"""Points lost to int8 from which on the user is told without having set a budget."""
+NOTICEABLE_DROP = 0.005
+"""From this loss on, int8 is mentioned in the notes even where no budget was set; a fraction of one."""
 
 _FP32_BATCH_TOKENS = 2048
+_LOAD, _ASK, _CONVERT, _QUANTIZE, _MEASURE, _EMULATE = _STEPS = (
+    "loading the student",
+    "answering with PyTorch",
+    "converting to ONNX",
+    "quantizing to int8",
+    "measuring the graphs",
+    "answering on other processors",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,11 +61,11 @@ class ExportResult:
 
     Attributes:
         bundle: The opened bundle.
-        sizes: Weights of the graph that answers, by part.
+        sizes: Bytes of the weights of the graph that answers, by part.
         file_bytes: Size of that graph's file.
         quality: Measured on the data; None without data.
-        trim: What a smaller vocabulary costs; None where it is whole.
-        trials: The int8 candidates that were measured, the last or fastest of which was taken.
+        trials: The int8 candidates that were measured; the last or the fastest one was taken.
+        trim: What a smaller vocabulary costs; None for the full one.
         notes: Warnings.
     """
 
@@ -65,56 +78,46 @@ class ExportResult:
     notes: tuple[str, ...]
 
 
-def export_student(
-    student: Path,
-    output: Path,
+def export(
+    student: str | Path,
+    output: str | Path,
     *,
-    config: ExportConfig,
-    corpus: Corpus | None,
+    data: Corpus | str | Path | None = None,
+    config: ExportConfig | None = None,
     overwrite: bool = False,
-    progress: Progress = lambda _: None,
+    progress: Progress = no_progress,
 ) -> ExportResult:
     """Export a student to a bundle and, with data, measure what that costs.
 
-    A candidate is chosen on the validation split where there is one; the test split is only reported on.
+    An int8 candidate is chosen on the validation split where there is one; the test split is only reported.
 
     Args:
-        student: A Hugging Face folder with a fine-tuned classifier and its tokenizer.
+        student: A fine-tuned classifier with its tokenizer: a folder, or a name on the hub.
         output: The bundle's folder.
-        config: Every choice.
-        corpus: Labelled texts; None measures nothing.
+        data: Labelled texts, or what `open_corpus` takes; None measures nothing.
+        config: Every choice; None takes the defaults.
         overwrite: Whether what the output folder holds may be replaced.
-        progress: Told what happens next.
+        progress: Called with each step.
 
     Returns:
-        The bundle and its measures.
+        The bundle and what was measured.
 
     Raises:
         ModelError: If the student is no classifier that can be exported.
-        DataError: If the data has labels that the student hasn't got.
+        DataError: If the data has labels that the student doesn't have.
+        ConfigError: If an option needs texts and there are none, or can't be met.
         OutputError: If the output can't be written.
         BudgetError: If no int8 candidate stays within `config.max_drop`; nothing is written then.
     """
+    config, output = config or ExportConfig(), Path(output)
+    corpus = open_corpus(data) if isinstance(data, str | Path) else data
     if corpus is None and config.needs_text:
         raise ConfigError(f"{config.needs_text} needs texts: name some with --data")
     check_processors(config.processors)
     check_output(output, overwrite=overwrite)
-    opened = open_student(student, max_length=config.max_length)
     with fresh_folder(output, overwrite=overwrite) as folder:
-        write_tokenizer(opened, folder)
-        if config.with_tokenizer:
-            check_tokenizer(folder, opened.task)
-        vocabulary = _trim(opened, corpus, config, folder) if corpus else None
-        opened.model.config.save_pretrained(folder)
-        judges = Judges(opened, corpus, folder, progress)
-        account = _make_graphs(opened, judges, config, vocabulary, progress)
-        onnx.checker.check_model(account.answering, full_check=True)
-        write_graphs(folder, account, keep_fp32=config.keep_fp32)
-        judge = judges.to_report()
-        if judge and config.processors:
-            progress("answering on other processors")
-            account = _on_other_processors(account, folder, config.processors, judge)
-        manifest = make_manifest(account, output, config, data=judges.fingerprint())
+        account = _make(folder, student, corpus, config, progress)
+        manifest = make_manifest(account, config)
         if config.with_tokenizer:
             write_text_graph(folder, account.answering, manifest)
         write_card(folder, manifest, account, title=output.name)
@@ -132,59 +135,104 @@ def export_student(
     )
 
 
-def _trim(student: Student, corpus: Corpus, config: ExportConfig, folder: Path) -> Vocabulary | None:
-    if config.vocabulary.rows is Rows.FULL:
-        return None
-    split = "train" if "train" in corpus.splits else corpus.evaluation_split()
-    texts = (row.text if row.text2 is None else (row.text, row.text2) for row in corpus.read(split))
-    vocabulary = choose_vocabulary(folder / TOKENIZER_FILE, texts, others=config.vocabulary.others)
-    if config.vocabulary.rows is Rows.SHARE:
-        vocabulary = vocabulary.share_rows(student.model)
-    vocabulary.trim_model(student.model)
-    vocabulary.trim_tokenizer(folder)
-    return vocabulary
-
-
-def _make_graphs(
-    student: Student,
-    judges: Judges,
-    config: ExportConfig,
-    vocabulary: Vocabulary | None,
-    progress: Progress,
+def _make(
+    folder: Path, student: str | Path, corpus: Corpus | None, config: ExportConfig, progress: Progress
 ) -> Account:
-    judge = judges.to_report()
-    progress("converting to ONNX")
-    fp32, rewrites = rewrite(convert(student.model), max_length=student.max_length)
-    add_probabilities(fp32, student.task)
-    quantizer = Quantizer(fp32, config.embeddings, partial(judges.calibrate, fp32))
-    choice = _quantized(quantizer, config, judges, progress) if config.int8 else None
-    progress("measuring the graphs")
-    measured = (
-        _measure(judge, student, fp32, choice, vocabulary, publish=config.publish_examples)
-        if judge
-        else _Measured()
-    )
+    """Make, check and measure the graphs; write them, the tokenizer and `config.json` into the folder."""
+    step = partial(_tell, progress)
+    step(_LOAD)
+    opened = open_student(student, max_length=config.max_length)
+    vocabulary = _write_model_files(folder, opened, corpus, config)
+    if corpus is not None:
+        step(_ASK)
+    judge, chooser, used = _ask_student(folder, opened, corpus, config)
+    step(_CONVERT)
+    fp32, rewrites = rewrite(convert(opened.model), max_length=opened.max_length)
+    add_probabilities(fp32, opened.task)
+    step(_QUANTIZE)
+    calibrate = partial(calibrated_ranges, fp32, corpus, tokenizer=folder, max_length=opened.max_length)
+    quantizer = Quantizer(fp32, config.embeddings, calibrate)
+    choice = _quantize(quantizer, config, chooser, progress) if config.int8 else None
+    int8 = choice.quantized.model if choice else None
+    _check_graph(fp32 if int8 is None else int8, opened, folder)
+    write_graphs(folder, int8=int8, fp32=fp32 if int8 is None or config.keep_fp32 else None)
+    step(_MEASURE)
+    measured = _measure(judge, opened, fp32, int8, vocabulary, config) if judge else _Measured()
+    processors: tuple[OtherProcessor, ...] = ()
+    if judge and config.processors:
+        step(_EMULATE)
+        processors = _ask_processors(folder, opened, judge, config)
     return Account(
-        student=student,
+        student=opened,
         fp32=fp32,
         rewrites=rewrites,
         choice=choice,
-        sizes=measure_sizes(choice.quantized.model if choice else fp32),
+        sizes=measure_sizes(fp32 if int8 is None else int8),
         quality=measured.quality,
         comparison=measured.comparison,
         trim=measured.trim,
-        processors=(),
-        notes=rewrites.notes() + _notes(measured.quality),
+        processors=processors,
+        data=used,
+        notes=(
+            *rewrites.notes(),
+            *_notes(measured.quality),
+            *(note for processor in processors for note in processor.notes()),
+        ),
     )
 
 
-def _quantized(quantizer: Quantizer, config: ExportConfig, judges: Judges, progress: Progress) -> Choice:
-    progress("quantizing to int8")
-    judge = judges.to_choose() if config.budget is not None else None
-    if judge is not None:
-        return choose(quantizer, config, judge, progress=progress)
+def _tell(progress: Progress, step: str, detail: str = "") -> None:
+    progress(f"{step}: {detail}" if detail else step, _STEPS.index(step), len(_STEPS))
+
+
+def _write_model_files(
+    folder: Path, student: Student, corpus: Corpus | None, config: ExportConfig
+) -> Vocabulary | None:
+    """Write tokenizer and `config.json`; return the smaller vocabulary that model and tokenizer have now."""
+    write_tokenizer(student, folder)
+    if config.with_tokenizer:
+        check_tokenizer(folder, student.task)
+    vocabulary = None
+    if corpus is not None and config.vocabulary.rows is not Rows.FULL:
+        texts = (row.content for row in corpus.read(corpus.first_split("train")))
+        vocabulary = choose_vocabulary(folder / TOKENIZER_FILE, texts, others=config.vocabulary.others)
+        if config.vocabulary.rows is Rows.SHARE:
+            vocabulary = vocabulary.share_rows(student.model)
+        vocabulary.trim_model(student.model)
+        vocabulary.trim_tokenizer(folder)
+    student.model.config.save_pretrained(folder)
+    return vocabulary
+
+
+def _ask_student(
+    folder: Path, student: Student, corpus: Corpus | None, config: ExportConfig
+) -> tuple[Judge | None, Judge | None, dict[str, Any] | None]:
+    """Return the judge of the reported split, that of the split that chooses, and the data's fingerprint."""
+    if corpus is None:
+        return None, None, None
+    splits = [corpus.evaluation_split()]
+    if config.int8 and config.budget is not None:
+        splits.append(corpus.first_split("validation"))
+    judges = {s: Judge.of_split(corpus, s, student, tokenizer=folder) for s in dict.fromkeys(splits)}
+    used = data_fingerprint(corpus, {split: len(judge.examples.texts) for split, judge in judges.items()})
+    return judges[splits[0]], judges[splits[1]] if len(splits) > 1 else None, used
+
+
+def _quantize(
+    quantizer: Quantizer, config: ExportConfig, chooser: Judge | None, progress: Progress
+) -> Choice:
+    """Return the int8 graph that keeps the budget, or without one the only recipe's."""
+    if chooser is not None:
+        return choose(quantizer, config, chooser, tell=partial(_tell, progress, _QUANTIZE))
     (recipe,) = config.recipes
     return Choice(quantizer.quantize(recipe), recipe, (), ())
+
+
+def _check_graph(graph: ModelProto, student: Student, folder: Path) -> None:
+    """Refuse a graph that isn't valid ONNX or gives NaN."""
+    onnx.checker.check_model(graph, full_check=True)
+    logits = graph_logits(graph, PROBE_TEXTS, tokenizer=folder, max_length=student.max_length, batch_tokens=1)
+    student.check_logits(logits, of="its graph")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,44 +245,44 @@ class _Measured:
 def _measure(
     judge: Judge,
     student: Student,
-    fp32: onnx.ModelProto,
-    choice: Choice | None,
+    fp32: ModelProto,
+    int8: ModelProto | None,
     vocabulary: Vocabulary | None,
-    *,
-    publish: bool,
+    config: ExportConfig,
 ) -> _Measured:
     before = judge.answer(fp32, batch_tokens=_FP32_BATCH_TOKENS)
-    after = judge.answer(choice.quantized.model, batch_tokens=1) if choice else None
+    after = None if int8 is None else judge.answer(int8, batch_tokens=1)
+    comparison = None
+    if after is not None:
+        publish = config.publish_examples
+        comparison = compare(judge.examples, student.labels, before, after, publish=publish)
     answers = before if after is None else after
     return _Measured(
         quality=judge.quality(before, after),
-        comparison=None
-        if after is None
-        else compare(judge.examples, student.labels, before, after, publish=publish),
+        comparison=comparison,
         trim=measure_trim(vocabulary, judge, answers, student.tokenizer) if vocabulary else None,
     )
 
 
-def _on_other_processors(account: Account, folder: Path, names: tuple[str, ...], judge: Judge) -> Account:
+def _ask_processors(
+    folder: Path, student: Student, judge: Judge, config: ExportConfig
+) -> tuple[OtherProcessor, ...]:
+    """Return how the processors of `config.target_isa` answer some of the judged texts."""
     variant = OnnxVariant(
         name="student",
-        model=folder / (INT8_FILE if account.choice else FP32_FILE),
+        model=folder / (INT8_FILE if config.int8 else FP32_FILE),
         tokenizer=folder,
-        max_length=account.student.max_length,
-        precision=Precision.INT8 if account.choice else Precision.FP32,
-        labels=account.student.labels,
+        max_length=student.max_length,
+        precision=Precision.INT8 if config.int8 else Precision.FP32,
+        labels=student.labels,
     )
     texts = judge.examples.texts
     golden = texts[:: max(1, len(texts) // GOLDEN_TEXTS)][:GOLDEN_TEXTS]
-    found = compare_processors(names, variant, golden, account.student.task)
-    notes = tuple(note for processor in found for note in processor.notes())
-    return replace(account, processors=found, notes=account.notes + notes)
+    return compare_processors(config.processors, variant, golden, student.task)
 
 
 def _notes(quality: Quality | None) -> tuple[str, ...]:
-    if quality is None or quality.int8 is None:
+    if quality is None or quality.int8 is None or quality.student - quality.int8 < NOTICEABLE_DROP:
         return ()
-    drop = 100 * (quality.student - quality.int8)
-    if drop < NOTICEABLE_DROP:
-        return ()
-    return (f"int8 loses {drop:.2f} points on {quality.split}: set a budget with --max-drop",)
+    lost = metric_difference(quality.metric, quality.student - quality.int8)
+    return (f"int8 loses {lost} on {quality.split}: set a limit with --max-drop",)

@@ -24,7 +24,7 @@ from mixkd.metrics import format_metric
 from mixkd.runtime.encoding import Text
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 _ROWS_AT_ONCE = 2048
 _SPECIAL_IDS = ("pad_token_id", "bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id")
@@ -127,7 +127,7 @@ class TrimReport:
 
 
 def measure_trim(
-    vocabulary: Vocabulary, judge: Judge, logits: Logits, tokenizer: "PreTrainedTokenizerFast"
+    vocabulary: Vocabulary, judge: Judge, logits: Logits, tokenizer: "PreTrainedTokenizerBase"
 ) -> TrimReport:
     """Judge a graph's logits, (N, C), on the texts that hold words outside the vocabulary.
 

@@ -11,7 +11,7 @@ from mixkd.compress.config import MINILM, DistillConfig, FinetuneConfig
 from mixkd.compress.distill import distill
 from mixkd.compress.finetune import finetune
 from mixkd.corpus.corpus import open_corpus
-from mixkd.export import ExportConfig, export_student
+from mixkd.export import ExportConfig, export
 from mixkd.outputs import check_output
 from mixkd.progress import Progress, no_progress
 
@@ -87,8 +87,8 @@ def quickstart(
         (
             "bundle",
             "3/4 exporting to int8 ONNX",
-            lambda folder, **how: export_student(
-                output / "student", folder, config=ExportConfig(), corpus=corpus, overwrite=how["overwrite"]
+            lambda folder, **how: export(
+                output / "student", folder, config=ExportConfig(), data=corpus, overwrite=how["overwrite"]
             ),
         ),
     ]

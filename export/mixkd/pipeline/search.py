@@ -19,7 +19,7 @@ from mixkd.compress.locate import find_model
 from mixkd.compress.student import layer_count
 from mixkd.corpus.corpus import Corpus
 from mixkd.errors import ConfigError, MkdError, OutputError
-from mixkd.export import export_student
+from mixkd.export import export
 from mixkd.outputs import check_output, clear_write_errors, whole_file
 from mixkd.pipeline.search_grid import Candidate, SearchConfig, make_grid
 from mixkd.pipeline.search_measuring import Measuring, Probe, why_absent
@@ -205,9 +205,7 @@ class _Search:
             distill(self._teacher, self._corpus, student, config=config, resume=True, announce=self._announce)
         if not folder.is_dir():
             self._announce(f"exporting {candidate.name}")
-            export_student(
-                student, folder, config=candidate.export_config(max_length=None), corpus=self._corpus
-            )
+            export(student, folder, config=candidate.export_config(max_length=None), data=self._corpus)
         return open_bundle(folder)
 
     def _outcome(self, name: str, bundle: Bundle, report: Report) -> Outcome:

@@ -17,7 +17,7 @@ from mixkd.compress.locate import find_model
 from mixkd.compress.student import cut_layers
 from mixkd.corpus.corpus import Corpus, ThinnedSplit
 from mixkd.errors import MkdError
-from mixkd.export import export_student
+from mixkd.export import export
 from mixkd.labels import label_space_of
 from mixkd.pipeline.search_grid import Candidate, Shape
 from mixkd.progress import Progress
@@ -75,7 +75,7 @@ class Measuring:
             config = candidate.export_config(max_length=self._distillation.max_length)
             try:
                 student = self._untrained(candidate.shape, scratch)
-                made = export_student(student, scratch / candidate.name, config=config, corpus=corpus)
+                made = export(student, scratch / candidate.name, config=config, data=corpus)
                 bundles[candidate.name] = made.bundle
             except MkdError as error:
                 failures[candidate.name] = str(error)

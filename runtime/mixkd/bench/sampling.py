@@ -74,7 +74,7 @@ def draw_sample(corpus: Corpus, config: BenchConfig, count_tokens: TokenCounter)
     rows = len(examples)
     if config.quality_rows is not None and config.quality_rows < rows:
         examples = [examples[i] for i in sorted(rng.sample(range(rows), config.quality_rows))]
-    texts: list[Text] = [e.text if e.text2 is None else (e.text, e.text2) for e in examples]
+    texts: list[Text] = [example.content for example in examples]
     if not texts:
         raise DataError(f"{corpus.name} has no text in its {split} split: nothing can be timed")
     lengths = count_tokens(texts)

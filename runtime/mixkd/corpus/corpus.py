@@ -38,6 +38,11 @@ class Example:
     text2: str | None = None
     label: Label = None
 
+    @property
+    def content(self) -> str | tuple[str, str]:
+        """The text, or the pair of texts, as a classifier takes it."""
+        return self.text if self.text2 is None else (self.text, self.text2)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Columns:
@@ -152,10 +157,12 @@ class Corpus:
 
     def evaluation_split(self) -> str:
         """Return the split to judge on: test, else validation, else the only one there is."""
-        for name in ("test", "validation"):
-            if name in self.splits:
-                return name
-        return next(iter(self.splits))
+        return self.first_split("test", "validation")
+
+    def first_split(self, *names: str) -> str:
+        """Return the first of these splits that the corpus has, else `evaluation_split`, else its first."""
+        known = (name for name in (*names, "test", "validation", *self.splits) if name in self.splits)
+        return next(known)
 
 
 def open_corpus(

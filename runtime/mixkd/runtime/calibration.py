@@ -148,6 +148,6 @@ def _score(classifier: Classifier, corpus: Corpus, split: str, out_of_scope: Cor
 
 
 def _ask(classifier: Classifier, examples: Sequence[Example]) -> list[tuple[str, float]]:
-    texts = (e.text if e.text2 is None else (e.text, e.text2) for e in examples)
+    texts = (example.content for example in examples)
     # One at a time, as an app asks: an int8 score moves a little with the texts that share its batch.
     return [(answer.label, answer.score) for answer in classifier.stream(texts, window=1)]

@@ -92,7 +92,7 @@ class Quantizer:
 
 
 def choose(
-    quantizer: Quantizer, config: ExportConfig, judge: Judge, *, progress: Callable[[str], None]
+    quantizer: Quantizer, config: ExportConfig, judge: Judge, *, tell: Callable[[str], None]
 ) -> Choice:
     """Return the first candidate within the budget, or the fastest of several recipes within it.
 
@@ -100,7 +100,7 @@ def choose(
         quantizer: The graph; its tables are 8-bit ones afterwards if 4-bit ones didn't hold the budget.
         config: The recipes, the budget in points.
         judge: The texts to choose on.
-        progress: Told what is measured.
+        tell: Called with each result.
 
     Raises:
         BudgetError: If no candidate stays within the budget; the message is the account.
@@ -110,11 +110,11 @@ def choose(
     trials: list[Trial] = []
     for tables in dict.fromkeys((quantizer.tables, _FALLBACK.get(quantizer.tables, quantizer.tables))):
         quantizer.tables = tables
-        found = _best_plain(quantizer, config.recipes, budget, judge, trials, progress)
+        found = _best_plain(quantizer, config.recipes, budget, judge, trials, tell)
         if found is not None:
             return found
-    for recipe, kept in _climb(quantizer, config, judge, progress):
-        quantized, trial = _try(quantizer, recipe, kept, judge, progress)
+    for recipe, kept in _climb(quantizer, config, judge, tell):
+        quantized, trial = _try(quantizer, recipe, kept, judge, tell)
         trials.append(trial)
         if trial.drop_points <= budget:
             return Choice(quantized, recipe, kept, tuple(trials))
@@ -133,13 +133,13 @@ def _best_plain(
     budget: float,
     judge: Judge,
     trials: list[Trial],
-    progress: Callable[[str], None],
+    tell: Callable[[str], None],
 ) -> Choice | None:
     # Of the recipes with nothing kept in fp32: the only one, or the fastest, if within the budget.
-    made = [_try(quantizer, recipe, (), judge, progress) for recipe in recipes]
+    made = [_try(quantizer, recipe, (), judge, tell) for recipe in recipes]
     times: list[float | None] = [None]
     if len(recipes) > 1:
-        progress("timing them in turns")
+        tell("timing them in turns")
         times = [*measure_latencies_ms([quantized.model for quantized, _ in made], judge)]
     trials += [replace(trial, latency_ms=time) for (_, trial), time in zip(made, times, strict=True)]
     within = [i for i, (_, trial) in enumerate(made) if trial.drop_points <= budget]
@@ -154,7 +154,7 @@ def _try(
     recipe: Recipe,
     kept: tuple[str, ...],
     judge: Judge,
-    progress: Callable[[str], None],
+    tell: Callable[[str], None],
 ) -> tuple[Quantized, Trial]:
     quantized = quantizer.quantize(recipe, kept)
     logits = judge.answer(quantized.model, batch_tokens=1)
@@ -167,17 +167,17 @@ def _try(
         drop_points=100 * (judge.student_score - score),
         agreement=judge.agreement(logits),
     )
-    progress(f"measured {_name(trial)}: {trial.drop_points:+.2f} points lost")
+    tell(f"measured {_name(trial)}: {trial.drop_points:+.2f} points lost")
     return quantized, trial
 
 
 def _climb(
-    quantizer: Quantizer, config: ExportConfig, judge: Judge, progress: Callable[[str], None]
+    quantizer: Quantizer, config: ExportConfig, judge: Judge, tell: Callable[[str], None]
 ) -> Iterator[tuple[Recipe, tuple[str, ...]]]:
     for recipe in dict.fromkeys((*config.recipes, *Recipe)):
         if recipe not in config.recipes:
             yield recipe, ()
-        progress(f"measuring what the recipe {recipe} hurts most")
+        tell(f"measuring what the recipe {recipe} hurts most")
         ranked = rank_sensitive(quantizer, recipe, judge, seed=config.seed)
         count = 1
         while count <= len(ranked) // 2:

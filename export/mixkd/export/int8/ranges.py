@@ -1,14 +1,28 @@
-"""The range of every activation that a product reads, seen on the user's own texts."""
+"""The ranges of the activations that the matrix products read, measured on the user's own texts."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import onnx
 
+from mixkd.corpus.corpus import Corpus
 from mixkd.export.graph.graph import Graph, copy_of
 from mixkd.export.int8.quantize import Ranges
 from mixkd.export.sessions import session_of
 from mixkd.runtime.encoding import Encoder, Text
+
+CALIBRATION_TEXTS = 300
+"""Texts that the ranges are measured on, at least, where there are as many."""
+
+
+def calibrated_ranges(
+    model: onnx.ModelProto, corpus: Corpus | None, *, tokenizer: Path, max_length: int
+) -> Ranges:
+    """Return `measure_ranges` on evenly spaced training texts, or evaluation texts where there are none."""
+    assert corpus is not None, "the config refuses a static recipe without texts"
+    rows = list(corpus.read(corpus.first_split("train")))
+    texts = [row.content for row in rows[:: max(1, len(rows) // CALIBRATION_TEXTS)]]
+    return measure_ranges(model, texts, tokenizer=tokenizer, max_length=max_length)
 
 
 def measure_ranges(

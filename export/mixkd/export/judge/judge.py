@@ -1,4 +1,4 @@
-"""How a graph answers on real texts, against the labels and against the PyTorch student."""
+"""Measures how graphs answer the texts of a split: against their labels, and against the PyTorch student."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from mixkd.bench.report.quality import decide, truth
 from mixkd.corpus.corpus import Corpus
 from mixkd.errors import DataError
+from mixkd.export.judge.reference import TorchModel
 from mixkd.export.sessions import session_of
+from mixkd.export.student import Student
 from mixkd.metrics import HEADLINE, evaluate
 from mixkd.runtime.encoding import Encoder, Text
 from mixkd.runtime.predictor import Predictor
@@ -21,17 +23,17 @@ from mixkd.task import Task
 Logits = NDArray[np.float32]
 
 SAME_NUMBER = 0.01
-"""Two answers of a regression agree when they differ by less than this share of the answers' range."""
+"""Two answers of a regression agree if they differ by less than this share of the range of the answers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """The texts that are judged on.
+    """The texts of one split, with labels.
 
     Attributes:
-        split: Their split.
+        split: The split.
         texts: (N,).
-        target: (N, C) as `truth` returns it; rows without a label are NaN.
+        target: (N, C) as `truth` returns it; a row without a label is NaN.
         task: What the outputs mean.
     """
 
@@ -43,11 +45,11 @@ class Examples:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quality:
-    """The answers of a student in three forms on the same texts; rates are fractions of one.
+    """The answers of a student in three forms to the same texts; rates are fractions of one.
 
     Attributes:
-        split: The split they were judged on.
-        rows: Its texts.
+        split: The split of the texts.
+        rows: How many texts.
         metric: The task's headline metric.
         student: Of the PyTorch student.
         fp32: Of its fp32 graph.
@@ -71,13 +73,34 @@ class Quality:
 
 
 class Judge:
-    """Examples, and what the PyTorch student answers to them."""
+    """The texts of one split, and the PyTorch student's answers to them."""
 
     def __init__(self, examples: Examples, reference: Logits, *, tokenizer: Path, max_length: int) -> None:
+        """Keep the texts.
+
+        Args:
+            examples: The texts and their labels.
+            reference: The PyTorch student's logits, (N, C).
+            tokenizer: The folder with the bundle's tokenizer.
+            max_length: Tokens per text.
+        """
         self.examples = examples
         self.reference = reference
         self._tokenizer = tokenizer
         self._max_length = max_length
+
+    @classmethod
+    def of_split(cls, corpus: Corpus, split: str, student: Student, *, tokenizer: Path) -> "Judge":
+        """Read a split and ask the PyTorch student.
+
+        Raises:
+            DataError: If the split has no labels, or one that the student doesn't have.
+            ModelError: If the student gives NaN.
+        """
+        examples = read_examples(corpus, split, student.labels, student.task)
+        reference = TorchModel(student.folder, max_length=student.max_length).logits(examples.texts)
+        student.check_logits(reference, of=f"the PyTorch model on the {split} split")
+        return cls(examples, reference, tokenizer=tokenizer, max_length=student.max_length)
 
     @property
     def metric(self) -> str:
@@ -96,33 +119,36 @@ class Judge:
 
         Args:
             model: The graph.
-            batch_tokens: Padded tokens per call. int8 is judged one text at a time (1), as an app calls it:
-                the scales of its activations are those of the whole batch.
+            batch_tokens: Tokens per call, padding included. int8 is measured one text at a time (1), as an
+                app calls it, because the scales of the activations depend on the whole batch.
             rows: Which texts; None takes all.
         """
         texts = self.examples.texts if rows is None else [self.examples.texts[i] for i in rows]
-        session = session_of(model)
-        inputs = [value.name for value in session.get_inputs()]
-        encoder = Encoder.from_folder(self._tokenizer, max_length=self._max_length, inputs=inputs)
-        return Predictor(session, encoder).outputs(texts, max_batch_tokens=batch_tokens)
+        return graph_logits(
+            model,
+            texts,
+            tokenizer=self._tokenizer,
+            max_length=self._max_length,
+            batch_tokens=batch_tokens,
+        )
 
     def feeds(self, inputs: Sequence[str], count: int) -> list[dict[str, NDArray[np.int64]]]:
-        """Return what a graph with these inputs takes for some texts, evenly spread, each alone."""
+        """Return the inputs of a graph for some of the texts, evenly spaced, each text alone."""
         encoder = Encoder.from_folder(self._tokenizer, max_length=self._max_length, inputs=inputs)
         step = max(1, len(self.examples.texts) // count)
         return [encoder.feed([tokens]) for tokens in encoder.encode(self.examples.texts[::step][:count])]
 
     def score(self, logits: Logits, *, rows: Sequence[int] | None = None) -> float:
-        """Return the task's headline metric on the labelled rows, or on some rows, a fraction of one."""
+        """Return the task's headline metric on the labelled rows, or on the labelled ones of some rows."""
         task, chosen = self.examples.task, slice(None) if rows is None else list(rows)
         return evaluate(logits[chosen], self.examples.target[chosen], task)[self.metric]
 
     def agreement(self, logits: Logits) -> float:
-        """Return the share of texts answered as the PyTorch student answers them, right or wrong."""
+        """Return the share of texts that get the PyTorch student's answer, right or wrong."""
         return float(same_answers(logits, self.reference, self.examples.task).mean())
 
     def quality(self, fp32: Logits, int8: Logits | None) -> Quality:
-        """Put the three forms side by side."""
+        """Compare PyTorch, the fp32 graph and the int8 graph by their logits, (N, C) each."""
         return Quality(
             split=self.examples.split,
             rows=len(self.examples.texts),
@@ -135,24 +161,39 @@ class Judge:
         )
 
 
+def graph_logits(
+    model: onnx.ModelProto, texts: Sequence[Text], *, tokenizer: Path, max_length: int, batch_tokens: int
+) -> Logits:
+    """Return a graph's logits, (N, C), for N texts, as the runtime computes them.
+
+    Args:
+        model: The graph.
+        texts: The texts or pairs.
+        tokenizer: The folder with the tokenizer.
+        max_length: Tokens per text.
+        batch_tokens: Tokens per call, padding included; 1 answers each text alone.
+    """
+    session = session_of(model)
+    inputs = [value.name for value in session.get_inputs()]
+    encoder = Encoder.from_folder(tokenizer, max_length=max_length, inputs=inputs)
+    return Predictor(session, encoder).outputs(texts, max_batch_tokens=batch_tokens)
+
+
 def read_examples(corpus: Corpus, split: str, labels: Sequence[str], task: Task) -> Examples:
     """Read a split.
 
     Raises:
-        DataError: If it has no labels, or one that the student hasn't got.
+        DataError: If it has no labels, or one that the student doesn't have.
     """
     rows = list(corpus.read(split))
     target = truth([row.label for row in rows], labels, task)
     if np.isnan(target).all():
-        raise DataError(
-            f"{corpus.split(split)} has no labels to judge on: name the column with --label-column"
-        )
-    texts = tuple(row.text if row.text2 is None else (row.text, row.text2) for row in rows)
-    return Examples(split, texts, target, task)
+        raise DataError(f"{corpus.split(split)} has no labels: name their column with --label-column")
+    return Examples(split, tuple(row.content for row in rows), target, task)
 
 
 def same_answers(first: Logits, second: Logits, task: Task) -> NDArray[np.bool_]:
-    """Tell for each row, (N,), whether two sets of logits, (N, C), mean the same answer."""
+    """Return for each row, (N,), whether two sets of logits, (N, C), give the same answer."""
     if task is Task.REGRESSION:
         same = np.abs(first - second) <= SAME_NUMBER * max(float(np.ptp(second)), 1e-9)
     else:

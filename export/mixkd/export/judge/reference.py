@@ -1,4 +1,4 @@
-"""What a student or teacher answers outside a bundle: in PyTorch, and as a plain fp32 graph."""
+"""A student or teacher outside a bundle: in PyTorch, and as an fp32 graph."""
 
 import inspect
 from collections.abc import Sequence
@@ -10,16 +10,16 @@ import onnx
 import torch
 from numpy.typing import NDArray
 
-from mixkd.export.convert import convert, load_classifier
+from mixkd.compress.checkpoints import load_classifier, load_tokenizer, most_tokens
+from mixkd.export.convert import convert
 from mixkd.export.graph.rewrite import rewrite
-from mixkd.export.student import load_tokenizer, position_limit
 from mixkd.outputs import clear_write_errors
 from mixkd.runtime.encoding import Text
 from mixkd.runtime.predictor import cut_batches
 
 
 class TorchModel:
-    """A Hugging Face folder that answers as fast as PyTorch does by itself: eval mode, SDPA, no gradients."""
+    """A Hugging Face folder in PyTorch at its fastest: evaluation mode, SDPA, no gradients."""
 
     def __init__(self, folder: Path, *, threads: int | None = None, max_length: int = 128) -> None:
         if threads is not None:
@@ -27,7 +27,7 @@ class TorchModel:
         self.module = load_classifier(Path(folder), attention="sdpa")
         self._tokenizer = load_tokenizer(Path(folder))
         self._max_length = max_length
-        # Some tokenizers make segment ids for models that know none.
+        # Read once: the bench times `encode`. Some tokenizers make segment ids for models that take none.
         self._inputs = inspect.signature(self.module.forward).parameters.keys()
 
     def encode(self, texts: Sequence[Text]) -> dict[str, Any]:
@@ -50,7 +50,7 @@ class TorchModel:
             return np.asarray(self.module(**encoded).logits.numpy(), np.float32)
 
     def logits(self, texts: Sequence[Text], *, max_batch_tokens: int = 2048) -> NDArray[np.float32]:
-        """Return the logits, (N, C), of N texts, in batches of near lengths."""
+        """Return the logits, (N, C), of N texts, in batches of similar lengths."""
         lengths = [self.encode([text])["input_ids"].shape[1] for text in texts]
         answers: list[NDArray[np.float32] | None] = [None] * len(texts)
         for batch in cut_batches(lengths, max_batch_tokens):
@@ -60,14 +60,14 @@ class TorchModel:
 
 
 def export_fp32(model: Path, onnx_file: Path) -> None:
-    """Write the fp32 graph of any teacher or student folder, with the rewrites that a bundle gets.
+    """Write the fp32 graph of any teacher or student folder, with the rewrites of a bundle.
 
     Raises:
         ModelError: If the folder is no classifier, or optimum can't export it.
         OutputError: If the file can't be written.
     """
     loaded = load_classifier(model, attention="eager")
-    graph, _ = rewrite(convert(loaded), max_length=position_limit(loaded))
+    graph, _ = rewrite(convert(loaded), max_length=most_tokens(loaded))
     with clear_write_errors(onnx_file):
         onnx_file.parent.mkdir(parents=True, exist_ok=True)
         onnx.save(graph, onnx_file)
