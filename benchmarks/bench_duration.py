@@ -35,11 +35,13 @@ def main() -> None:
     parser.add_argument("bundle", type=Path)
     parser.add_argument("--data", required=True)
     parser.add_argument("--teacher")
+    parser.add_argument("--student")
     parser.add_argument("--preset", action="append", choices=list(PRESETS))
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--output", type=Path, required=True)
     given = parser.parse_args()
     words = ["--teacher", given.teacher] if given.teacher else []
+    words += ["--student", given.student] if given.student else []
     runs: dict[str, list[dict[str, float]]] = {preset: [] for preset in given.preset or ["quick"]}
     for _ in range(given.repeats):
         for preset, made in runs.items():

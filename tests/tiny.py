@@ -62,6 +62,19 @@ def tiny_classifier(kind: str, **changes: Any) -> PreTrainedModel:
     return classifier
 
 
+def plant_outliers(model: PreTrainedModel, layers: list[int]) -> None:
+    """Make one channel of the context a thousand times larger, and undo that in the next product.
+
+    In fp32 the answers stay what they were; one scale for the whole context leaves int8 nothing of the rest.
+    """
+    weights = model.state_dict()  # shares its memory with the model
+    for index in layers:
+        attention = f"bert.encoder.layer.{index}.attention"
+        weights[f"{attention}.self.value.weight"][5] *= 3000
+        weights[f"{attention}.self.value.bias"][5] *= 3000
+        weights[f"{attention}.output.dense.weight"][:, 5] /= 3000
+
+
 def tiny_tokenizer() -> PreTrainedTokenizerFast:
     """Return a WordPiece tokenizer of whole words, with BERT's special tokens."""
     vocab = {token: i for i, token in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS])}

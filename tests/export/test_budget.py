@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from transformers import PreTrainedModel
 from typer.testing import CliRunner
 
 from mixkd.cli import app
@@ -18,20 +17,7 @@ from mixkd.export.int8.speed import measure_latencies_ms
 from mixkd.export.judge.judge import Judge, read_examples
 from mixkd.runtime import open_bundle
 from mixkd.task import Task
-from tests.tiny import tiny_classifier, tiny_texts, write_answers, write_student
-
-
-def _plant_outliers(model: PreTrainedModel, layers: list[int]) -> None:
-    """Make one channel of the context a thousand times larger, and undo that in the next product.
-
-    In fp32 the answers stay what they were; one scale for the whole context leaves int8 nothing of the rest.
-    """
-    weights = model.state_dict()  # shares its memory with the model
-    for index in layers:
-        attention = f"bert.encoder.layer.{index}.attention"
-        weights[f"{attention}.self.value.weight"][5] *= 3000
-        weights[f"{attention}.self.value.bias"][5] *= 3000
-        weights[f"{attention}.output.dense.weight"][:, 5] /= 3000
+from tests.tiny import plant_outliers, tiny_classifier, tiny_texts, write_answers, write_student
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +25,7 @@ def fragile(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Corpus]:
     """A student whose int8 fails, and texts on which it is right."""
     folder = tmp_path_factory.mktemp("fragile")
     model = tiny_classifier("bert")
-    _plant_outliers(model, [0, 1])
+    plant_outliers(model, [0, 1])
     student = write_student(folder / "student", model)
     return student, open_corpus(write_answers(folder / "data", model, tiny_texts(80)))
 
@@ -75,7 +61,7 @@ def test_nothing_within_the_budget_is_exit_code_3_and_no_bundle(tmp_path: Path) 
     # Two hundred labels that a random head hardly tells apart: any int8 flips some.
     model = tiny_classifier("bert", num_labels=200)
     model.state_dict()["classifier.weight"] *= 0.01
-    _plant_outliers(model, [0, 1])
+    plant_outliers(model, [0, 1])
     student = write_student(tmp_path / "student", model)
     data = write_answers(tmp_path / "data", model, tiny_texts(80))
     arguments = ["export", student, "--output", tmp_path / "b", "--data", data, "--max-drop", 0]

@@ -11,12 +11,13 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from transformers import BertConfig, BertModel
+from transformers import BertConfig, BertModel, PreTrainedModel
 
 from mixkd.compress.checkpoints import load_tokenizer
 from mixkd.corpus.corpus import open_corpus
 from mixkd.errors import ConfigError, DataError, ModelError, OutputError
 from mixkd.export import ExportConfig, export
+from mixkd.export.convert import convert
 from mixkd.export.judge.reference import TorchModel, export_fp32
 from mixkd.runtime import Classifier, open_bundle
 from mixkd.runtime.bundle import Precision
@@ -127,6 +128,35 @@ def test_model_without_classification_head_is_refused(tmp_path: Path) -> None:
     tiny_tokenizer().save_pretrained(folder)
     with pytest.raises(ModelError, match="no trained classification head"):
         export(folder, tmp_path / "b", config=ExportConfig())
+
+
+@pytest.mark.parametrize(
+    ("weight", "words"), [(float("nan"), "NaN or infinite weights"), (3e38, "NaN or infinite logits")]
+)
+def test_student_without_finite_answers_is_refused(tmp_path: Path, weight: float, words: str) -> None:
+    model = tiny_classifier("bert")
+    model.state_dict()["classifier.weight"].fill_(weight)
+    student = write_student(tmp_path / "student", model)
+    with pytest.raises(ModelError, match=words) as refused:
+        export(student, tmp_path / "b")
+    assert "\n" not in str(refused.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["student"]
+
+
+def test_graph_without_finite_answers_is_refused(
+    student: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The student answers well; its graph overflows.
+    def overflowing(model: PreTrainedModel) -> onnx.ModelProto:
+        graph = convert(model)
+        (bias,) = [tensor for tensor in graph.graph.initializer if tensor.name == "classifier.bias"]
+        bias.CopyFrom(onnx.numpy_helper.from_array(np.full(5, np.inf, np.float32), bias.name))
+        return graph
+
+    monkeypatch.setattr("mixkd.export.stage.convert", overflowing)
+    with pytest.raises(ModelError, match="its graph gives NaN or infinite logits"):
+        export(student, tmp_path / "b")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_labels_that_the_student_has_not_got_are_refused(student: Path, tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def describe(folder: Path) -> str:
         "operators": ", ".join(f"{count} {op}" for op, count in ops.most_common()),
         "quality": ", ".join(f"{key} {_number(value)}" for key, value in manifest.quality.items())
         or "not measured",
-        "student": str(manifest.provenance.get("student", "unknown")),
+        "student": f"sha256 {manifest.provenance.get('student_sha256')}",
     }
     lines = [f"{name:10} {value}" for name, value in facts.items()]
     lines += ["files      (sha256 verified)"]

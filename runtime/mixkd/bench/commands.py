@@ -28,7 +28,8 @@ def bench(
         str | None, typer.Option(help="The teacher, to compare with: a folder or a hub name.")
     ] = None,
     student: Annotated[
-        Path | None, typer.Option(help="The student's folder [where the bundle says it stood].")
+        str | None,
+        typer.Option(help="The fp32 student: a folder or a hub name [the fp32 graph that the bundle keeps]."),
     ] = None,
     also: Annotated[
         list[Path] | None, typer.Option(help="Another bundle of the same labels; may be repeated.")

@@ -1,6 +1,5 @@
 """Which variants a bundle, its student and its teacher allow, and why the others are absent."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +11,6 @@ from mixkd.errors import BundleError, MkdError, ModelError
 from mixkd.extras import plugin
 from mixkd.progress import Progress
 from mixkd.runtime.bundle import Bundle, Manifest, Precision, open_bundle
-
-STUDENT_WEIGHTS = "model.safetensors"
 
 
 class VariantMaker(Protocol):
@@ -55,7 +52,7 @@ def make_variants(
     Args:
         bundle: The bundle.
         teacher: The teacher's folder or name; None leaves its variants absent.
-        student: The student's folder or name; None takes the one the bundle's manifest names.
+        student: The student's folder or name; None takes the fp32 graph that the bundle keeps.
         int8: Whether the quantized teacher is made, too.
         scratch: A folder for exported files.
         progress: Called with each variant.
@@ -111,32 +108,12 @@ def _make(
     if kind is Kind.STUDENT_FP32:
         if student is None and bundle.fp32_path:
             return replace(bundle_variant(bundle, kind), model=bundle.fp32_path, precision="fp32")
-        model = student or _recorded_student(bundle)
+        if student is None:
+            raise ModelError("the bundle keeps no fp32 graph: name the student with --student")
+        model = student
     elif teacher is None:
         raise ModelError("no teacher given: name it with --teacher")
     else:
         model = teacher
     make: VariantMaker = plugin("bench-variants", extra="export")
     return make(kind, model, bundle=bundle.manifest, scratch=scratch)
-
-
-def _recorded_student(bundle: Bundle) -> Path:
-    """Return the folder of the student that the bundle was made of, if it still is that student.
-
-    The path comes with the bundle, maybe from a stranger: it is followed only beside the bundle.
-    """
-    provenance = bundle.manifest.provenance
-    recorded = provenance.get("student")
-    if not isinstance(recorded, str):
-        raise ModelError("the bundle doesn't say which student it was made of: name it with --student")
-    folder = (bundle.folder / recorded).resolve()
-    if not folder.is_relative_to(bundle.folder.resolve().parent):
-        raise ModelError("the bundle's student is not beside the bundle: name it with --student")
-    weights = folder / STUDENT_WEIGHTS
-    if not weights.is_file():
-        raise ModelError(f"the student is not at {folder} any more: name it with --student")
-    with weights.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if digest != provenance.get("student_sha256"):
-        raise ModelError(f"{folder} is not the student this bundle was made of: name it with --student")
-    return folder

@@ -43,7 +43,7 @@ def bench(
         bundle: The bundle.
         data: The texts, or what `open_corpus` takes; the test split is used, else the validation split.
         teacher: The teacher's folder, or its name on the hub; None measures without one.
-        student: The student's folder or name; None takes the one beside the bundle that its manifest names.
+        student: The student's folder or name; None takes the fp32 graph that the bundle keeps, if it does.
         output: The folder for `report.json`, `report.html` and `report.md`; None writes nothing.
         config: How long and how closely to measure; None takes the defaults.
         also: More bundles of the same labels.
