@@ -223,8 +223,7 @@ def time_in_turns(
 def feed_of_length(encoder: Encoder, texts: Sequence[str], length: int) -> dict[str, list[list[int]]]:
     """Return a feed of real words, exactly `length` tokens: texts in a row, cut where it is enough."""
     tokens = encoder.encode([" ".join(texts)])[0]
-    short = type(tokens)(tokens.ids[:length].copy(), tokens.type_ids[:length].copy(), truncated=True)
-    short.ids[-1] = tokens.ids[-1]
+    short = tokens._replace(ids=[*tokens.ids[: length - 1], tokens.ids[-1]], truncated=True)
     return plain(encoder.feed([short]))
 
 

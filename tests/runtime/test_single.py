@@ -32,11 +32,11 @@ class Both:
     def __init__(self, folder: Path, *, max_length: int = 32) -> None:
         session = open_session(folder / INT8_FILE, threads=1)
         self.encoder = Encoder.from_folder(folder, max_length=max_length, inputs=INPUTS)
-        self.single = SinglePredictor(session, self.encoder, output=LOGITS, width=5)
+        self.single = SinglePredictor(session, output=LOGITS, width=5)
         self.predictor = Predictor(session, self.encoder)
 
     def ask(self, text: Text, read: Callable[[NDArray[np.float32], bool], Answer]) -> Answer:
-        return self.single.run(self.encoder.encode_one(text), isinstance(text, tuple), read)
+        return self.single.run(self.encoder.encode_one(text), read)
 
     def alone(self, text: Text) -> NDArray[np.float32]:
         outputs: NDArray[np.float32] = self.ask(text, lambda outputs, _: outputs.copy())

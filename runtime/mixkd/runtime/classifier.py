@@ -146,7 +146,7 @@ class Classifier:
         if self._threads > 1:
             self._follow_fork()
         read = self._reading(top_k) if top_k else self._reader.read_one
-        return self._single.run(self._encoder.encode_one(text), not isinstance(text, str), read)
+        return self._single.run(self._encoder.encode_one(text), read)
 
     def predict_proba(self, texts: Text | Texts) -> NDArray[np.float32]:
         """Return each label's probability, or a regression's value: (C,) for one text, (N, C) for a list."""
@@ -202,7 +202,7 @@ class Classifier:
         self._follow_fork()
         if self._batch_tokens == 1:
             read, encode = self._reading(top_k), self._encoder.encode_one
-            return [self._single.run(encode(text), not isinstance(text, str), read) for text in texts]
+            return [self._single.run(encode(text), read) for text in texts]
         scores, truncated = self._predictor.answer(texts, max_batch_tokens=self._batch_tokens)
         return self._reader.read(scores, truncated, top_k)
 
@@ -229,7 +229,7 @@ class Classifier:
             map_weights=settings.map_weights,
         )
         output, width = self.manifest.scores, len(self.labels)
-        self._single = SinglePredictor(session, self._encoder, output=output, width=width)
+        self._single = SinglePredictor(session, output=output, width=width)
         self._predictor = Predictor(session, self._encoder, output=output)
         self._pid = os.getpid()
 

@@ -1,6 +1,10 @@
-"""Texts to the arrays that an ONNX graph takes."""
+"""Texts to the arrays that an ONNX graph takes.
 
-import json
+A text costs time and memory by the tokens that a graph reads, however long it is. The rules for what is not
+read stand at `Encoder`.
+"""
+
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
@@ -11,28 +15,44 @@ from tokenizers import Encoding, Tokenizer
 from tokenizers.normalizers import BertNormalizer, Lowercase
 
 from mixkd.errors import BundleError
+from mixkd.runtime.layout import longest_first
+from mixkd.runtime.tokenizer import LoadedTokenizer, load_tokenizer
 
 Text: TypeAlias = str | tuple[str, str]
 """One text, or a pair of texts."""
 
-_LONG_TEXT_CHARACTERS = 8
-"""Characters per token from which on a text is taken for longer than the maximum length."""
+MAX_LENGTH = 2**17
+"""The largest maximum length, in tokens; the longest context of an encoder today is 8,192."""
 
-_LOOK_AHEAD_CHARACTERS = 256
+_WINDOW_CHARACTERS = 4096
+"""Characters that are tokenised at once, at most: of some characters (U+FDFA) normalization makes 18."""
+
+_WINDOW_PER_TOKEN = 8
+"""Characters per token of the maximum length that are tokenised at once, so that a short one reads little."""
+
+_READ_CHARACTERS = 16_384
+_READ_PER_TOKEN = 16
+"""How far a text is read at most: the larger of the two, the second times the maximum length."""
+
+_GROWTH = 4
+_LOOK_AHEAD = 256
 """How far behind a token the text may still change it; WordPiece gives up on words beyond 100 characters."""
+
+_GAP = r"\w[.,;:!?]?(?= \w)"
+"""The end of a word before a single space and another word: no tokenizer's tokens depend on both sides."""
 
 
 class Tokens(NamedTuple):
-    """One tokenised text.
+    """One tokenised text or pair.
 
     Attributes:
-        ids: (T,) int64, special tokens included.
-        type_ids: (T,) which text of a pair a token belongs to.
-        truncated: Whether the text was longer than the maximum length.
+        ids: T token ids, special tokens included.
+        type_ids: T numbers that say to which text of a pair a token belongs; None stands for zeros.
+        truncated: Whether the text was longer than the maximum length, or than what is read of a text.
     """
 
-    ids: NDArray[np.int64]
-    type_ids: NDArray[np.int64]
+    ids: list[int]
+    type_ids: list[int] | None
     truncated: bool
 
 
@@ -42,24 +62,39 @@ class Encoder:
     Attributes:
         max_length: Tokens per text, special ones included.
         inputs: The graph's input names.
-        types_pairs: Whether the graph is to be told which text of a pair a token belongs to.
-        types_texts: Whether a text alone has tokens of a type other than 0; of few tokenizers it has.
+
+    The ids are the tokenizer's own, truncated `longest_first`, with two exceptions that keep time and memory
+    bounded. Of a text, at most 16 characters per token of the maximum length are read, or 16,384 where that
+    is more: what comes later counts as truncated. And where both texts of a pair are cut and at least one is
+    longer than 8 characters per token (at most 4,096), an odd token that is left over goes to the text that
+    is estimated to have more tokens.
 
     Texts are tokenised one after the other on the calling thread: the tokenizers package's own threads would
-    take every core of the host, and make a later fork unsafe.
+    take every core of the host, and make a later fork unsafe. Each text of a pair is tokenised alone: a pair
+    that is truncated by the package takes memory by the square of its length
+    (https://github.com/huggingface/tokenizers/issues/2035).
     """
 
-    def __init__(self, tokenizer: Tokenizer, *, pad_id: int, max_length: int, inputs: Sequence[str]) -> None:
-        self._tokenizer, self._ascii_tokenizer = tokenizer, for_ascii(tokenizer)
-        for either in (self._tokenizer, self._ascii_tokenizer):
-            either.no_padding()
-            either.enable_truncation(max_length, strategy="longest_first")
+    def __init__(self, loaded: LoadedTokenizer, *, max_length: int, inputs: Sequence[str]) -> None:
+        self._path = loaded.path
         self.max_length = max_length
         self.inputs = tuple(inputs)
-        self.types_pairs = "token_type_ids" in inputs
-        self.types_texts = self.types_pairs and any(tokenizer.encode("a").type_ids)
-        self._long_text = max_length * _LONG_TEXT_CHARACTERS
-        self._pad_id = pad_id
+        self._tokenizer, self._ascii_tokenizer = loaded.tokenizer, for_ascii(loaded.tokenizer)
+        self._single, self._pair, self._pad_id = loaded.single, loaded.pair, loaded.pad_id
+        (self._before, self._after), self._room = (
+            loaded.single.gaps,
+            max_length - loaded.single.special_tokens,
+        )
+        self._pair_room = max_length - loaded.pair.special_tokens
+        typed = "token_type_ids" in inputs
+        self._types_texts, self._types_pairs = (
+            typed and loaded.single.has_types,
+            typed and loaded.pair.has_types,
+        )
+        self._window = min(_WINDOW_CHARACTERS, max_length * _WINDOW_PER_TOKEN)
+        self._read_limit = max(_READ_CHARACTERS, max_length * _READ_PER_TOKEN)
+        added = loaded.tokenizer.get_added_tokens_decoder().values()
+        self._splits_at_gaps = not any(" " in token.content or token.rstrip for token in added)
 
     @classmethod
     def from_folder(cls, folder: Path, *, max_length: int, inputs: Sequence[str]) -> "Encoder":
@@ -68,37 +103,43 @@ class Encoder:
         Raises:
             BundleError: If the tokenizer can't be loaded, or the graph or the length don't suit it.
         """
-        path = folder / "tokenizer.json"
-        try:
-            tokenizer = Tokenizer.from_file(str(path))
-        except (KeyboardInterrupt, SystemExit):
-            raise
-        except BaseException as error:  # the package raises bare Exception, and panics that are not even that
-            raise BundleError(f"{path} can't be loaded: {error}") from error
+        loaded = load_tokenizer(folder)
+        path = loaded.path
         unknown = set(inputs) - {"input_ids", "attention_mask", "token_type_ids"}
         if unknown:
             raise BundleError(f"the graph beside {path} wants {min(unknown)!r}, which no tokenizer gives")
-        special = tokenizer.num_special_tokens_to_add(is_pair=True)
-        if max_length <= special:
-            raise BundleError(f"{path} adds {special} tokens to every pair: no room in {max_length}")
-        return cls(tokenizer, pad_id=_pad_id(folder, tokenizer), max_length=max_length, inputs=inputs)
+        special = max(loaded.single.special_tokens, loaded.pair.special_tokens)
+        if not special < max_length <= MAX_LENGTH:
+            raise BundleError(
+                f"max_length is {max_length}: {path} adds {special} tokens to a pair, so it must be from "
+                f"{special + 1} to {MAX_LENGTH}"
+            )
+        return cls(loaded, max_length=max_length, inputs=inputs)
 
     def encode(self, texts: Sequence[Text]) -> list[Tokens]:
         """Tokenise each text or pair, truncated to the maximum length; no padding."""
-        return [self._tokens(self.encode_one(text)) for text in texts]
+        return [self.encode_one(text) for text in texts]
 
-    def encode_one(self, text: Text) -> Encoding:
+    def encode_one(self, text: Text) -> Tokens:
         """Tokenise a text or pair, truncated to the maximum length.
 
         A surrogate without its partner, which no UTF-8 text can hold, is read as U+FFFD.
+
+        Raises:
+            BundleError: If the tokenizer fails on the text.
         """
-        try:
-            if isinstance(text, str) and len(text) <= self._long_text:
-                plain = text.isascii() and text.isprintable()
-                return (self._ascii_tokenizer if plain else self._tokenizer).encode(text)
-            return self._tokenize_long(text)
-        except TypeError:
-            return self._tokenize_long(_without_lone_surrogates(text))
+        if not isinstance(text, str):
+            return self._encode_pair(*text)
+        if len(text) <= self._window:
+            ids, truncated = self._tokenize(text).ids, False
+        else:
+            ids, read = self._read(text)
+            truncated = read < len(text)
+        if len(ids) > self._room:
+            del ids[self._room :]
+            truncated = True
+        types = self._single.types([len(ids)]) if self._types_texts else None
+        return Tokens([*self._before, *ids, *self._after], types, truncated)
 
     def feed(self, batch: Sequence[Tokens]) -> dict[str, NDArray[np.int64]]:
         """Return (B, T) arrays by input name, padded on the right to the longest of the batch."""
@@ -109,37 +150,73 @@ class Encoder:
             length = len(tokens.ids)
             ids[row, :length] = tokens.ids
             mask[row, :length] = 1
-            type_ids[row, :length] = tokens.type_ids
+            if tokens.type_ids is not None:
+                type_ids[row, :length] = tokens.type_ids
         columns = {"input_ids": ids, "attention_mask": mask, "token_type_ids": type_ids}
         return {name: columns[name] for name in self.inputs}
 
-    def _tokens(self, encoding: Encoding) -> Tokens:
-        ids = np.array(encoding.ids, np.int64)
-        type_ids = np.array(encoding.type_ids, np.int64)
-        return Tokens(ids, type_ids, len(ids) >= self.max_length and bool(encoding.overflowing))
+    def _encode_pair(self, first: str, second: str) -> Tokens:
+        texts: list[list[int]] = []
+        counts: list[float] = []
+        truncated = False
+        for text in (first, second):
+            ids, read = self._read(text)
+            texts.append(ids)
+            # A text that wasn't read to its end goes on as it began: an estimate.
+            counts.append(len(ids) * len(text) / read if len(ids) > self._room else len(ids))
+            truncated |= read < len(text)
+        for ids, most in zip(texts, longest_first(counts[0], counts[1], self._pair_room), strict=True):
+            if len(ids) > most:
+                del ids[most:]
+                truncated = True
+        types = self._pair.types(list(map(len, texts))) if self._types_pairs else None
+        return Tokens(self._pair.join(texts), types, truncated)
 
-    def _tokenize_long(self, text: Text) -> Encoding:
-        if isinstance(text, str):
-            return self._tokenizer.encode(self._beginning(text))
-        first, second = text
-        return self._tokenizer.encode(self._beginning(first), self._beginning(second))
+    def _read(self, text: str) -> tuple[list[int], int]:
+        """Return the tokens of a text, or as many of the first ones as fill a feed and one more.
 
-    def _beginning(self, text: str) -> str:
-        """Return as much of a long text as decides its first tokens, so that its length costs nothing.
-
-        The tokenizer would go through all of a text, and for a pair build every combination of the parts cut
-        off: gigabytes for two texts of 20 kB. (Where both texts of a pair are cut, the odd token left over
-        goes to the longer of what is returned here, not to the longer of the whole.)
+        Returns:
+            The ids, and how many characters they stand for.
         """
-        size = self._long_text
-        while size < len(text):
-            encoding = self._tokenizer.encode(text[:size], add_special_tokens=False)
-            if encoding.overflowing:
-                end: int = encoding.offsets[-1][1] + _LOOK_AHEAD_CHARACTERS
-                if end <= size:
-                    return text[:end]
-            size *= 2
-        return text
+        ids: list[int] = []
+        start, size, limit = 0, self._window, min(len(text), self._read_limit)
+        while start + size < limit:
+            stop = start + size
+            gap = re.compile(_GAP).search(text, start + size // 2, stop)
+            if gap and self._splits_at_gaps:
+                ids += self._tokenize(text[start : gap.end()]).ids
+                start, size = gap.end(), self._window
+                if len(ids) > self._room:
+                    return ids, start
+                continue
+            # No word ends here, so that the last tokens of the window may be others with more text.
+            encoding = self._tokenize(text[start:stop])
+            found, last = encoding.ids, self._room - len(ids)
+            if last < len(found):
+                end: int = encoding.token_to_chars(last)[1]
+                if end + _LOOK_AHEAD <= size:
+                    return ids + found[: last + 1], start + max(1, end)
+            size *= _GROWTH
+        return ids + self._tokenize(text[start:limit]).ids, limit
+
+    def _tokenize(self, text: str) -> Encoding:
+        plain = text.isascii() and text.isprintable()
+        try:
+            return (self._ascii_tokenizer if plain else self._tokenizer).encode(text)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException:  # the package takes no lone surrogates; or its Rust code panicked
+            return self._tokenize_any(_without_lone_surrogates(text))
+
+    def _tokenize_any(self, text: str) -> Encoding:
+        try:
+            return self._tokenizer.encode(text)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:
+            # Without the error's own words, which may quote the text.
+            name = type(error).__name__
+            raise BundleError(f"{self._path} fails on a text ({name}): export the bundle again") from error
 
 
 def for_ascii(tokenizer: Tokenizer) -> Tokenizer:
@@ -160,19 +237,5 @@ def for_ascii(tokenizer: Tokenizer) -> Tokenizer:
     return quick if quick.get_added_tokens_decoder().keys() == added.keys() else tokenizer
 
 
-def _without_lone_surrogates(text: Text) -> Text:
-    if isinstance(text, str):
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    joined = [part.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace") for part in text]
-    return joined[0], joined[1]
-
-
-def _pad_id(folder: Path, tokenizer: Tokenizer) -> int:
-    path = folder / "tokenizer_config.json"
-    try:
-        token = json.loads(path.read_text(encoding="utf-8")).get("pad_token")
-    except (OSError, ValueError, AttributeError) as error:
-        raise BundleError(f"{path} can't be read ({error}): export the bundle again") from error
-    if isinstance(token, dict):
-        token = token.get("content")
-    return (tokenizer.token_to_id(token) if isinstance(token, str) else None) or 0
+def _without_lone_surrogates(text: str) -> str:
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Encoding
 
 from mixkd.errors import BundleError
-from mixkd.runtime.encoding import Encoder
+from mixkd.runtime.encoding import Tokens
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -23,43 +22,38 @@ _KEPT = 4
 
 
 class SinglePredictor:
-    """A session and its encoder, for one text at a time; any number of threads may share one.
+    """A session, for one text at a time; any number of threads may share one.
 
-    What Python does here runs with the caches that the network emptied, at several times its usual cost: that
-    is why arrays are bound to the session once, and not handed over at each call.
+    Inference evicts the processor's caches, so that Python code around it takes several times its usual time.
+    That is why arrays are bound to the session once, and not handed over at each call.
     """
 
-    def __init__(self, session: "InferenceSession", encoder: Encoder, *, output: str, width: int) -> None:
+    def __init__(self, session: "InferenceSession", *, output: str, width: int) -> None:
         """Make nothing yet.
 
         Args:
             session: It answers.
-            encoder: Its texts to ids.
             output: The session's output that is read, (1, C).
             width: C.
         """
         self._session = session
-        self._encoder = encoder
+        self._inputs = tuple(entry.name for entry in session.get_inputs())
         self._output = output
         self._width = width
         self._free: dict[tuple[int, bool], list[_Slot]] = {}
 
-    def run(
-        self, encoding: Encoding, pair: bool, read: Callable[[NDArray[np.float32], bool], Answer]
-    ) -> Answer:
+    def run(self, tokens: Tokens, read: Callable[[NDArray[np.float32], bool], Answer]) -> Answer:
         """Return what `read` makes of the outputs, (C,), and of whether the text was truncated.
 
         Args:
-            encoding: The text or pair, tokenised by the encoder.
-            pair: Which of the two it is.
+            tokens: The text or pair, tokenised by the session's encoder.
             read: It may not keep the outputs: the next call overwrites them.
 
         Raises:
             BundleError: If the graph fails on this text.
         """
-        typed = self._encoder.types_pairs if pair else self._encoder.types_texts
-        ids = encoding.ids
-        length = len(ids)
+        ids, type_ids, truncated = tokens
+        length, typed = len(ids), type_ids is not None
         free = self._free.get((length, typed))
         try:
             # One step, so that no two threads get the same arrays.
@@ -68,13 +62,11 @@ class SinglePredictor:
             slot = self._new_slot(length)
         slot.ids[:] = ids
         if typed:
-            slot.type_ids[:] = encoding.type_ids
+            slot.type_ids[:] = type_ids
         try:
             self._session.run_with_iobinding(slot.binding)
         except Exception as error:  # onnxruntime's own exceptions share no base
             raise BundleError(f"the graph can't answer, export the bundle again: {error}") from error
-        # Only a full text can have an overflow, and asking for it is what costs.
-        truncated = length >= self._encoder.max_length and bool(encoding.overflowing)
         answer = read(slot.outputs, truncated)
         if free is None and length <= LONGEST_KEPT:
             free = self._free.setdefault((length, typed), [])
@@ -83,7 +75,7 @@ class SinglePredictor:
         return answer
 
     def _new_slot(self, length: int) -> "_Slot":
-        return _Slot(self._session, self._encoder.inputs, length, self._output, self._width)
+        return _Slot(self._session, self._inputs, length, self._output, self._width)
 
 
 class _Slot:

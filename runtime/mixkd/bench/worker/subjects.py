@@ -6,13 +6,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Encoding
 
 from mixkd.bench.variants import FactoryVariant, OnnxVariant, Variant
 from mixkd.bench.worker.timing import Subject
 from mixkd.errors import MeasureError
 from mixkd.runtime.bundle import LOGITS
-from mixkd.runtime.encoding import Text
+from mixkd.runtime.encoding import Text, Tokens
 
 BATCH_TOKENS = 2048
 
@@ -55,19 +54,19 @@ class _OnnxSubject:
         inputs = [entry.name for entry in session.get_inputs()]
         self._encoder = Encoder.from_folder(variant.tokenizer, max_length=variant.max_length, inputs=inputs)
         self._predictor = Predictor(session, self._encoder)
-        self._single = SinglePredictor(session, self._encoder, output=LOGITS, width=len(variant.labels))
+        self._single = SinglePredictor(session, output=LOGITS, width=len(variant.labels))
         # A dynamically quantized graph scales its activations over the whole batch, so that an answer depends
         # on its neighbours: int8 is judged as an app calls it, one text at a time. fp32 may be batched.
         self._batch_tokens = 1 if variant.precision == "int8" else BATCH_TOKENS
 
-    def encode(self, text: Text) -> tuple[Encoding, bool]:
-        return self._encoder.encode_one(text), not isinstance(text, str)
+    def encode(self, text: Text) -> Tokens:
+        return self._encoder.encode_one(text)
 
-    def answer(self, encoded: tuple[Encoding, bool]) -> NDArray[np.float32]:
-        return self._single.run(*encoded, _copied)
+    def answer(self, encoded: Tokens) -> NDArray[np.float32]:
+        return self._single.run(encoded, _copied)
 
-    def input_length(self, encoded: tuple[Encoding, bool]) -> int:
-        return len(encoded[0].ids)
+    def input_length(self, encoded: Tokens) -> int:
+        return len(encoded.ids)
 
     def logits(self, texts: Sequence[Text]) -> NDArray[np.float32]:
         return self._predictor.outputs(texts, max_batch_tokens=self._batch_tokens)

@@ -1,0 +1,87 @@
+"""Where a tokenizer's special tokens stand around one text or a pair, and how much of a pair fits between."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from tokenizers import Encoding
+
+
+class Layout(NamedTuple):
+    """The special tokens around N texts, N being 1 or 2.
+
+    Attributes:
+        gaps: Ids of the special tokens before, between and after the texts; N + 1 tuples.
+        gap_types: The token types of the same.
+        text_types: The token type of each text's own tokens; N.
+    """
+
+    gaps: tuple[tuple[int, ...], ...]
+    gap_types: tuple[tuple[int, ...], ...]
+    text_types: tuple[int, ...]
+
+    @classmethod
+    def observe(cls, encoding: Encoding, *, texts: int) -> "Layout":
+        """Read the layout off an encoding of texts of one token each.
+
+        Raises:
+            ValueError: If it isn't special tokens around the texts, each once and in order.
+        """
+        owners: list[int | None] = encoding.sequence_ids
+        if [owner for owner in owners if owner is not None] != list(range(texts)):
+            raise ValueError(f"its post-processor doesn't keep {texts} text(s) once each and in order")
+        places = [owners.index(text) for text in range(texts)]
+        spans = list(zip([0, *(place + 1 for place in places)], [*places, len(owners)], strict=True))
+        return cls(
+            gaps=tuple(tuple(encoding.ids[start:stop]) for start, stop in spans),
+            gap_types=tuple(tuple(encoding.type_ids[start:stop]) for start, stop in spans),
+            text_types=tuple(encoding.type_ids[place] for place in places),
+        )
+
+    @property
+    def special_tokens(self) -> int:
+        """How many special tokens it adds."""
+        return sum(map(len, self.gaps))
+
+    @property
+    def has_types(self) -> bool:
+        """Whether any token has a type other than 0."""
+        return any(self.text_types) or any(map(any, self.gap_types))
+
+    def join(self, texts: Sequence[list[int]]) -> list[int]:
+        """Return the ids of the texts with the special tokens around them."""
+        ids = [*self.gaps[0]]
+        for text, gap in zip(texts, self.gaps[1:], strict=True):
+            ids += text
+            ids += gap
+        return ids
+
+    def types(self, lengths: Sequence[int]) -> list[int]:
+        """Return the token types that belong to `join` of texts of these lengths."""
+        types = [*self.gap_types[0]]
+        for kind, length, gap in zip(self.text_types, lengths, self.gap_types[1:], strict=True):
+            types += [kind] * length
+            types += gap
+        return types
+
+
+def longest_first(first: float, second: float, room: int) -> tuple[int, int]:
+    """Return how many tokens of each text of a pair are kept, as truncation `longest_first` does.
+
+    The shorter text stays whole if it fits into half of the room; else each gets half, and an odd token goes
+    to the longer one (the second, where both are equally long).
+
+    Args:
+        first: Tokens of the first text; an estimate may stand for a text that wasn't read to its end, as long
+            as it isn't below the tokens that were read.
+        second: Tokens of the second text.
+        room: Tokens that both may take together.
+    """
+    if first + second <= room:
+        return int(first), int(second)
+    shorter, longer = min(first, second), room // 2 + room % 2
+    if shorter <= room // 2:
+        shorter = int(shorter)
+        longer = room - shorter
+    else:
+        shorter = room // 2
+    return (longer, shorter) if first > second else (shorter, longer)

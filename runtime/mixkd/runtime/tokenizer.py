@@ -1,0 +1,170 @@
+"""The only loader of a bundle's `tokenizer.json`: it is taken apart and checked before it is built.
+
+The tokenizers package trusts its file. Python's `json` reads the small parts, and hands them over written
+anew once they are checked. The vocabulary, most of the file, would take Python as long as the whole load: it
+goes to the package unread, but as a model alone, so that nothing in it can become another part.
+"""
+
+import json
+from collections.abc import Callable
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from tokenizers import AddedToken, Tokenizer
+from tokenizers.models import BPE, Model, WordPiece
+
+from mixkd.errors import BundleError
+from mixkd.runtime.layout import Layout
+from mixkd.runtime.tokenizer_checks import MAX_WORD_CHARACTERS, MODELS, check_parts
+
+Result = TypeVar("Result")
+
+MAX_FILE_BYTES = 2**26
+"""The largest `tokenizer.json` that is read: mmBERT's, of 256,000 pieces, has 34 MB."""
+
+MAX_VALUES = 4_000_000
+"""Values in it, told by the commas: an empty list takes two bytes of the file and a hundred of memory."""
+
+MAX_CONFIG_BYTES = 2**22
+_MODEL_KEY = b'"model"'
+_PARTS = ("normalizer", "pre_tokenizer", "post_processor", "added_tokens")
+_FLAGS = ("single_word", "lstrip", "rstrip", "normalized")
+_PROBE = "a"
+_SMALLEST_MODEL = {"type": "WordLevel", "vocab": {_PROBE: 0}, "unk_token": _PROBE}
+_STRANGE = "\U0010fffd\ufffe"
+"""A text that no vocabulary holds."""
+
+
+class LoadedTokenizer(NamedTuple):
+    """A tokenizer that adds no special tokens, cuts and pads nothing; and what goes round its tokens.
+
+    Attributes:
+        path: Its file.
+        tokenizer: Text to tokens.
+        single: The special tokens around one text.
+        pair: The special tokens around two.
+        pad_id: The id of the padding token.
+    """
+
+    path: Path
+    tokenizer: Tokenizer
+    single: Layout
+    pair: Layout
+    pad_id: int
+
+
+def load_tokenizer(folder: Path) -> LoadedTokenizer:
+    """Load the `tokenizer.json` of a folder; the pad token is read from `tokenizer_config.json`.
+
+    Raises:
+        BundleError: If it is damaged, larger than any, or made of parts that no supported encoder has.
+    """
+    path = folder / "tokenizer.json"
+    data = _read(path, MAX_FILE_BYTES)
+    if len(data) > MAX_VALUES and data.count(b",") > MAX_VALUES:
+        raise BundleError(f"{path} can't be loaded: it has more than {MAX_VALUES} values")
+    parts, model = _guarded(f"{path} can't be loaded", _take_apart, data)
+    tokenizer = _guarded(f"{path} can't be loaded", _build, parts, model)
+    single, pair = _guarded(f"{path} can't be used", _layouts, parts, tokenizer)
+    return LoadedTokenizer(path, tokenizer, single, pair, _pad_id(folder, tokenizer))
+
+
+def _guarded(what: str, call: Callable[..., Result], *arguments: Any) -> Result:
+    """Return what a call gives; whatever it raises becomes a `BundleError` that begins with `what`.
+
+    The tokenizers package raises bare `Exception`, and for a panic of its Rust code a `BaseException`
+    (https://pyo3.rs/main/doc/pyo3/panic/struct.PanicException).
+    """
+    try:
+        return call(*arguments)
+    except (BundleError, KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:
+        raise BundleError(f"{what}: {error}") from error
+
+
+def _read(path: Path, most: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(most + 1)
+    except OSError as error:
+        raise BundleError(f"{path} can't be read ({error.strerror}): export the bundle again") from error
+    if len(data) > most:
+        raise BundleError(f"{path} is larger than any: the limit is {most} bytes")
+    return data
+
+
+def _take_apart(data: bytes) -> tuple[dict[str, Any], Model]:
+    """Return the small parts, and the model."""
+    # The package writes the model last. Only a file that another tool wrote is read whole.
+    head, key, tail = data.partition(_MODEL_KEY)
+    if not key:
+        raise ValueError("it has no model")
+    try:
+        body = json.loads(head.decode("utf-8").rstrip().removesuffix(",") + "}")
+        model = _model(tail.strip().removeprefix(b":").removesuffix(b"}"))
+    except Exception:
+        body = json.loads(data)
+        model = _model(json.dumps(body.pop("model")).encode("ascii"))
+    return {name: body.get(name) for name in _PARTS}, model
+
+
+def _model(state: bytes) -> Model:
+    model = BPE()
+    model.__setstate__(state)  # a model of any kind: the state says which one
+    return model
+
+
+def _build(parts: dict[str, Any], model: Model) -> Tokenizer:
+    check_parts(parts)
+    tokenizer = _shell(normalizer=parts["normalizer"], pre_tokenizer=parts["pre_tokenizer"])
+    tokenizer.model = model
+    _check_model(tokenizer.model)
+    for special, run in groupby(parts["added_tokens"], lambda token: token.get("special")):
+        tokens = [AddedToken(token["content"], **{name: token[name] for name in _FLAGS}) for token in run]
+        (tokenizer.add_special_tokens if special else tokenizer.add_tokens)(tokens)
+    return tokenizer
+
+
+def _check_model(model: Model) -> None:
+    kind = type(model).__name__
+    if kind not in MODELS:
+        raise ValueError(f"its model {kind} is none that a bundle may have")
+    if isinstance(model, BPE) and model.dropout:
+        raise ValueError("its model drops merges by chance: an answer would change from call to call")
+    longest = model.max_input_chars_per_word if isinstance(model, WordPiece) else 0
+    if longest > MAX_WORD_CHARACTERS:
+        raise ValueError(f"its words may have {longest} characters, the limit is {MAX_WORD_CHARACTERS}")
+    model.tokenize(_STRANGE)  # fails where the token for unknown words is missing
+
+
+def _layouts(parts: dict[str, Any], tokenizer: Tokenizer) -> tuple[Layout, Layout]:
+    probe = _shell(post_processor=parts["post_processor"])
+    single = Layout.observe(probe.encode(_PROBE), texts=1)
+    pair = Layout.observe(probe.encode(_PROBE, _PROBE), texts=2)
+    for number in (number for gap in (*single.gaps, *pair.gaps) for number in gap):
+        if tokenizer.id_to_token(number) is None:
+            raise ValueError(f"its special token {number} is not in the vocabulary")
+    return single, pair
+
+
+def _shell(**parts: Any) -> Tokenizer:
+    body = {"version": "1.0", "model": _SMALLEST_MODEL, "added_tokens": [], **parts}
+    return Tokenizer.from_str(json.dumps(body))
+
+
+def _pad_id(folder: Path, tokenizer: Tokenizer) -> int:
+    path = folder / "tokenizer_config.json"
+    try:
+        token = json.loads(_read(path, MAX_CONFIG_BYTES)).get("pad_token")
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise BundleError(f"{path} can't be read ({error}): export the bundle again") from error
+    if isinstance(token, dict):
+        token = token.get("content")
+    if token is None:
+        return 0  # whatever stands there is masked
+    number = tokenizer.token_to_id(token) if isinstance(token, str) else None
+    if number is None:
+        raise BundleError(f"{path} pads with {token!r}, which is not in the vocabulary")
+    return number  # type: ignore[no-any-return]  # the package has no type information
