@@ -112,7 +112,7 @@ def test_load_takes_no_part_from_behind_the_model(tmp_path: Path) -> None:
         (
             "bert",
             set_parts(pre_tokenizer={"type": "UnicodeScripts"}),
-            "pre-tokenizer 'UnicodeScripts' is none",
+            "pre-tokenizer 'UnicodeScripts'",
         ),
         ("bert", set_parts(post_processor={"type": "X"}), "post-processor 'X' is none"),
         (
