@@ -49,7 +49,10 @@ def test_card_tells_what_became_of_the_graph(bundle: Path) -> None:
     rewrites = json.loads((bundle / "export.json").read_text())["rewrites"]
     card = (bundle / "README.md").read_text()
     assert rewrites["narrowed"] > 8
-    assert f"2 of 2 attentions are one node; {rewrites['narrowed']} nodes compute the first position" in card
+    assert (
+        f"2 of 2 attentions are fused into one node; {rewrites['narrowed']} nodes compute only the first"
+        in card
+    )
 
 
 def test_classifier_answers_as_the_student_does(bundle: Path, student: Path) -> None:

@@ -37,7 +37,7 @@ def test_export_prints_correlations_as_numbers(exported: tuple[str, Path]) -> No
     assert f"pearson   1.0000 in PyTorch, {quality['fp32']:.4f} fp32, {quality['int8']:.4f} int8" in printed
     (trial,) = re.findall(r"portable +(\S+) ", printed)
     assert trial == f"{quality['int8']:.4f}"
-    assert re.search(r"others, 1\.0000 became -?[01]\.\d{4}$", printed, re.MULTILINE)
+    assert re.search(r"other pieces: 1\.0000 before, -?[01]\.\d{4} after$", printed, re.MULTILINE)
 
 
 def test_card_prints_correlations_as_numbers(exported: tuple[str, Path]) -> None:
@@ -46,4 +46,4 @@ def test_card_prints_correlations_as_numbers(exported: tuple[str, Path]) -> None
     card = (bundle / "README.md").read_text(encoding="utf-8")
     assert "| student in PyTorch | 1.0000 |" in card
     assert f"| int8 graph | {quality['int8']:.4f} |" in card
-    assert re.search(r"others, 1\.0000 became -?[01]\.\d{4}\.$", card, re.MULTILINE)
+    assert re.search(r"other pieces: 1\.0000 before, -?[01]\.\d{4} after\.$", card, re.MULTILINE)

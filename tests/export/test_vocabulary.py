@@ -104,7 +104,7 @@ def test_loss_on_words_outside_is_reported(bundles: tuple[Path, Path]) -> None:
     assert report["kept"] < report["size"]
     rows = f"{report['kept']} of {report['size']}"
     before, after = (f"{100 * report[name]:.2f} %" for name in ("student", "bundle"))
-    sentence = f"on the 1 judged texts with others, {before} became {after}"
+    sentence = f"on the 1 measured texts with other pieces: {before} before, {after} after"
     card = (trimmed / "README.md").read_text()
     assert rows in card
     assert sentence in card
@@ -152,7 +152,7 @@ def test_frequent_others_are_the_first_of_the_vocabulary(tmp_path: Path) -> None
 
 def test_other_tokenizers_than_wordpiece_are_refused(tmp_path: Path) -> None:
     Tokenizer(models.BPE({"a": 0}, [])).save(str(tmp_path / "tokenizer.json"))
-    with pytest.raises(ConfigError, match="WordPiece only"):
+    with pytest.raises(ConfigError, match="need a WordPiece tokenizer, not BPE"):
         choose_vocabulary(tmp_path / "tokenizer.json", ["a"], others=0)
 
 

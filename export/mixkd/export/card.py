@@ -16,7 +16,7 @@ from mixkd.runtime.encoding import Text
 _TEMPLATE = """\
 # {title}
 
-A text classifier in {precision}, {labels} labels, at most {max_length} tokens per text. Made by `mkd export`.
+A text classifier: {precision}, {labels} labels, at most {max_length} tokens per text. Made by `mkd export`.
 
 ## Measured
 
@@ -40,11 +40,11 @@ classifier = Classifier.load("path/to/this/folder")
 print(classifier.predict("some text"))
 ```
 
-optimum loads it too: `ORTModelForSequenceClassification.from_pretrained(folder, subfolder="onnx", \
+optimum loads it, too: `ORTModelForSequenceClassification.from_pretrained(folder, subfolder="onnx", \
 file_name="{file_name}")`. In other languages, read the graph's output `{scores}`, (B, {labels}).
 
-`mkd.json` holds the size and sha256 of every file, and where the student came from; `export.json` tells how
-the graph was made.
+`mkd.json` holds the size and sha256 of every file, and the sha256 of the student; `export.json` holds how the
+graph was made and all that was measured.
 """
 
 
@@ -74,12 +74,12 @@ def write_card(folder: Path, manifest: Manifest, account: Account, *, title: str
 
 def _graph(rewrites: RewriteReport) -> str:
     if not rewrites.exact:
-        return "The graph is as it was traced."
+        return "The graph is as traced, without rewrites."
     return (
-        f"{rewrites.fused_attentions} of {rewrites.attentions} attentions are one node; "
-        f"{rewrites.narrowed} nodes compute the first position alone, all that the classifier reads."
+        f"{rewrites.fused_attentions} of {rewrites.attentions} attentions are fused into one node; "
+        f"{rewrites.narrowed} nodes compute only the first position, the one that the classifier reads."
         if rewrites.narrowed
-        else f"{rewrites.fused_attentions} of {rewrites.attentions} attentions are one node."
+        else f"{rewrites.fused_attentions} of {rewrites.attentions} attentions are fused into one node."
     )
 
 
@@ -97,14 +97,14 @@ def _quality_table(quality: Quality | None) -> str:
         if value is not None
     ]
     head = f"On the {quality.rows} texts of the {quality.split} split:\n\n"
-    columns = f"| | {quality.metric.replace('_', ' ')} | answers as PyTorch does |\n|---|---|---|\n"
+    columns = f"| | {quality.metric.replace('_', ' ')} | same answer as PyTorch |\n|---|---|---|\n"
     return head + columns + "\n".join(lines)
 
 
 def _vocabulary(trim: TrimReport | None) -> str:
     if trim is None:
         return ""
-    return f"\n\nThe table holds {trim.kept} of {trim.size} pieces of words: {trim.describe()}."
+    return f"\n\nThe embedding table has rows for {trim.kept} of {trim.size} pieces; {trim.describe()}."
 
 
 def _processors(processors: tuple[OtherProcessor, ...]) -> str:
@@ -112,7 +112,7 @@ def _processors(processors: tuple[OtherProcessor, ...]) -> str:
         return ""
     rows = [f"| {p.name} | {format_rate(p.agreement)} | {p.largest_difference:.2g} |" for p in processors]
     head = f"\n\nOn other processors, emulated, {processors[0].texts} of these texts:\n\n"
-    columns = "| | answers as here | largest difference of two logits |\n|---|---|---|\n"
+    columns = "| | same answer as here | largest difference of a logit |\n|---|---|---|\n"
     return head + columns + "\n".join(rows)
 
 
@@ -122,12 +122,12 @@ def _flips(comparison: Comparison) -> str:
     lines = [
         "## What int8 changed",
         "",
-        f"{comparison.flipped} texts got another label than from the fp32 graph: {comparison.broken} right "
-        f"ones became wrong, {comparison.repaired} wrong ones right "
-        f"(McNemar's p {comparison.mcnemar_p:.2g}). "
+        f"{comparison.flipped} texts get another label than from the fp32 graph: {comparison.broken} were "
+        f"right and are wrong now, {comparison.repaired} were wrong and are right now "
+        f"(McNemar's test: p = {comparison.mcnemar_p:.2g}). "
         f"Calibration error {format_rate(comparison.fp32_ece)} before, "
         f"{format_rate(comparison.int8_ece)} after. "
-        f"Labels whose recall fell most: {losers}.",
+        f"Labels with the largest loss of recall: {losers}.",
         "",
     ]
     if comparison.changes:

@@ -1,4 +1,4 @@
-"""The files of a bundle, one function each."""
+"""Writes the files of a bundle, one function each."""
 
 import json
 from dataclasses import asdict

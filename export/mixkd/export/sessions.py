@@ -1,4 +1,4 @@
-"""An onnxruntime session of a graph that stands in memory."""
+"""Opens a graph in memory with onnxruntime."""
 
 from typing import TYPE_CHECKING
 
@@ -13,5 +13,5 @@ if TYPE_CHECKING:
 def session_of(
     model: onnx.ModelProto, *, threads: int | None = None, arena: bool = False
 ) -> "InferenceSession":
-    """Check a graph and open it, as the runtime opens its own."""
+    """Check a graph and open it in the way the runtime opens a bundle's."""
     return open_session(model.SerializeToString(), threads=threads, arena=arena)

@@ -1,12 +1,12 @@
-"""A smaller table of words: the rows of the pieces that the training text uses, and a way for all else.
+"""A smaller table of word embeddings: only the pieces of the training texts keep a row.
 
-Trimmed, the other pieces go. WordPiece takes the longest piece that fits, from the left: a word all of whose
-pieces are kept is cut as before; another one falls back to shorter pieces, down to single characters, and not
-to [UNK].
+Trimmed: the other pieces are removed from the tokenizer, too. WordPiece takes the longest piece that fits,
+from the left. A word whose pieces are all kept is tokenized as before; another one falls back to shorter
+pieces, down to single characters, and not to [UNK].
 
-Shared, the other pieces stay in the tokenizer and take the row of that kept piece whose embedding points most
-nearly the same way: every text is cut as before, and a rare word reads as its neighbour. That costs the bytes
-of the whole tokenizer, and loses about half as much.
+Shared: the other pieces stay in the tokenizer and use the row of the kept piece with the most similar
+embedding (cosine). Every text is tokenized as before, and a rare word is read as a similar one. The tokenizer
+keeps its size, and the loss is about half of that of trimming.
 """
 
 import json
@@ -35,10 +35,10 @@ class Vocabulary:
     """Which pieces are kept.
 
     Attributes:
-        kept: Old ids in ascending order; a piece's new id is its place in here.
-        size: Pieces there were.
-        special: Those of the kept ones that are no text.
-        neighbours: Per piece that isn't kept, the kept one whose row it takes; empty where they all go.
+        kept: Old ids in ascending order; the new id of a piece is its index here.
+        size: Pieces of the whole vocabulary.
+        special: Those of the kept ids that are special tokens.
+        neighbours: For each piece that isn't kept, the kept one whose row it uses; empty when trimmed.
     """
 
     kept: tuple[int, ...]
@@ -47,9 +47,9 @@ class Vocabulary:
     neighbours: Mapping[int, int] = field(default_factory=dict)
 
     def share_rows(self, model: "PreTrainedModel") -> "Vocabulary":
-        """Return the vocabulary with every other piece, each with the kept piece that is nearest in a model.
+        """Return the vocabulary in which each other piece uses the row of the most similar kept piece.
 
-        Nearest is the largest cosine of two rows, their mean taken away.
+        Similarity is the cosine of two rows of the model's table, after subtracting the mean row.
         """
         table = model.get_input_embeddings().get_parameter("weight").detach()
         targets = torch.tensor([i for i in self.kept if i not in self.special])
@@ -61,7 +61,7 @@ class Vocabulary:
         return replace(self, neighbours=dict(pairs))
 
     def trim_model(self, model: "PreTrainedModel") -> None:
-        """Keep those rows of the model's word embeddings, and number its special tokens anew."""
+        """Keep only these rows of the model's word embeddings, and renumber its special tokens."""
         table = model.get_input_embeddings()
         rows = table.get_parameter("weight").detach()[list(self.kept)].clone()
         model.set_input_embeddings(torch.nn.Embedding.from_pretrained(rows))
@@ -99,12 +99,12 @@ class TrimReport:
     """What a smaller vocabulary costs.
 
     Attributes:
-        kept: Pieces that are left.
-        size: Pieces there were.
-        texts: Judged texts with a piece that isn't left.
+        kept: Rows that are kept.
+        size: Pieces of the whole vocabulary.
+        texts: Measured texts with a piece that has no row of its own.
         metric: The task's headline metric.
-        student: The headline metric of the PyTorch student on those texts; None where there are none.
-        bundle: The same of the graph that answers.
+        student: That metric of the PyTorch student on those texts; None where there are none.
+        bundle: The same of the bundle.
     """
 
     kept: int
@@ -119,23 +119,23 @@ class TrimReport:
         return asdict(self)
 
     def describe(self) -> str:
-        """Return in words what the smaller table does to the texts that need more."""
+        """Return in words what the smaller table changes."""
         if self.student is None or self.bundle is None:
-            return "every judged text is made of those"
+            return "they cover every measured text"
         before, after = (format_metric(self.metric, value) for value in (self.student, self.bundle))
-        return f"on the {self.texts} judged texts with others, {before} became {after}"
+        return f"on the {self.texts} measured texts with other pieces: {before} before, {after} after"
 
 
 def measure_trim(
     vocabulary: Vocabulary, judge: Judge, logits: Logits, tokenizer: "PreTrainedTokenizerBase"
 ) -> TrimReport:
-    """Judge a graph's logits, (N, C), on the texts that hold words outside the vocabulary.
+    """Measure a graph on the texts with pieces that aren't in the smaller vocabulary.
 
     Args:
-        vocabulary: What was kept.
-        judge: The judged texts.
-        logits: The answers of the graph with the smaller vocabulary.
-        tokenizer: The whole vocabulary's.
+        vocabulary: The smaller vocabulary.
+        judge: The measured texts.
+        logits: The logits of the graph with the smaller vocabulary, (N, C).
+        tokenizer: The tokenizer with the whole vocabulary.
     """
     kept = set(vocabulary.kept)
     texts = judge.examples.texts
@@ -153,12 +153,12 @@ def measure_trim(
 
 
 def choose_vocabulary(tokenizer_file: Path, texts: Iterable[Text], *, others: int) -> Vocabulary:
-    """Return the pieces to keep: all that the texts use, every single character, and some more.
+    """Return the pieces to keep: all that the texts use, all single characters, and some others.
 
     Args:
         tokenizer_file: A `tokenizer.json` with a WordPiece model.
         texts: The training texts.
-        others: How many further pieces; the first ones in the vocabulary, which is sorted by frequency.
+        others: How many others: the first ones of the vocabulary, which is sorted by frequency.
 
     Raises:
         ConfigError: If the tokenizer is of another kind.
@@ -166,7 +166,7 @@ def choose_vocabulary(tokenizer_file: Path, texts: Iterable[Text], *, others: in
     body = json.loads(tokenizer_file.read_text(encoding="utf-8"))
     if body["model"]["type"] != "WordPiece":
         raise ConfigError(
-            f"the vocabulary of a {body['model']['type']} tokenizer can't be trimmed: WordPiece only"
+            f"--vocabulary trim and share need a WordPiece tokenizer, not {body['model']['type']}"
         )
     vocab: dict[str, int] = body["model"]["vocab"]
     prefix = body["model"]["continuing_subword_prefix"]
@@ -182,7 +182,7 @@ def choose_vocabulary(tokenizer_file: Path, texts: Iterable[Text], *, others: in
 
 
 def _renumbered(processor: Any, place: dict[int, int]) -> Any:
-    # The special tokens' ids stand in lists ("ids") and in pairs (["[SEP]", 102]).
+    # The ids of special tokens are in lists ("ids") and in pairs (["[SEP]", 102]).
     match processor:
         case {"ids": list(ids), **rest}:
             return {**rest, "ids": [place[i] for i in ids]}

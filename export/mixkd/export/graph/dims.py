@@ -1,7 +1,7 @@
-"""The dimensions of every tensor, found by running the graph at a few sizes.
+"""The dimensions of every tensor, measured by running the graph at three sizes.
 
-Symbolic shape inference gives up on some encoders; three runs tell exactly which dimension follows the batch,
-which the length, and which neither.
+Symbolic shape inference fails on some encoders. Three runs show which dimension depends on the batch size,
+which on the text length, and which on neither.
 """
 
 from collections.abc import Mapping
@@ -14,17 +14,17 @@ from mixkd.export.graph.graph import Graph, copy_of
 from mixkd.export.sessions import session_of
 
 PROBES = ((2, 5), (2, 7), (3, 5))
-"""(batch, length) of the runs: the second differs in the length only, the third in the batch only."""
+"""(batch, length) of the runs: the second run changes only the length, the third only the batch."""
 
 Dim: TypeAlias = tuple[int, ...]
-"""One dimension's size in each run; dimensions that are equal in every run are taken as equal."""
+"""One dimension's size in each run; two dimensions with equal sizes in every run are treated as equal."""
 
 Dims: TypeAlias = Mapping[str, tuple[Dim, ...]]
-"""Per tensor, its dimensions in order."""
+"""The dimensions of each tensor, by name, in order."""
 
 
 def measure_dims(graph: Graph) -> Dims:
-    """Run the graph at each size of `PROBES` and return the dimensions of everything in it."""
+    """Run the graph at each size of `PROBES` and return the dimensions of every tensor in it."""
     probe = copy_of(graph.model)
     names = [name for node in probe.graph.node for name in node.output if name]
     probe.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in graph.outputs)
@@ -46,10 +46,10 @@ def measure_dims(graph: Graph) -> Dims:
 
 
 def is_static(dim: Dim) -> bool:
-    """Tell whether a dimension is the same at every size."""
+    """Return whether a dimension is the same at every size."""
     return len(set(dim)) == 1
 
 
 def follows_length(dim: Dim) -> bool:
-    """Tell whether a dimension grows with the length of the text."""
+    """Return whether a dimension depends on the length of the text."""
     return dim[1] != dim[0]

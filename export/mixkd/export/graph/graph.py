@@ -1,4 +1,8 @@
-"""An ONNX graph that can be rewritten: who makes a tensor, who reads it, what is constant."""
+"""An ONNX graph that can be rewritten: which node makes a tensor, which nodes read it, which are constant.
+
+Our own hundred lines instead of onnx-ir: its import takes 0.3 s, and its order of the nodes is another, so
+that exported files would change.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -11,7 +15,7 @@ from onnx import helper, numpy_helper
 
 
 class Graph:
-    """A model's main graph with look-ups; constants are initializers, never Constant nodes.
+    """A model's main graph with look-up tables; Constant nodes are turned into initializers.
 
     A rewrite edits nodes in place, then calls `tidy`; until then the look-ups describe the graph as it was.
     """
@@ -40,7 +44,7 @@ class Graph:
         self._names = {*self.initializers, *self.producer, *(value.name for value in graph.input)}
 
     def constant(self, name: str) -> NDArray[Any] | None:
-        """Return the value of a constant tensor, None for one that is computed."""
+        """Return the value of a constant tensor; None for a computed one."""
         tensor = self.initializers.get(name)
         return None if tensor is None else numpy_helper.to_array(tensor)
 
@@ -55,7 +59,7 @@ class Graph:
     def add_node(
         self, op: str, inputs: Iterable[str], hint: str, *, domain: str = "", **attributes: Any
     ) -> str:
-        """Append a node with one output and return the output's name; `tidy` puts it in order."""
+        """Append a node with one output and return the output's name; `tidy` sorts the nodes."""
         name = self.fresh_name(hint)
         node = helper.make_node(op, list(inputs), [name], name=name, domain=domain, **attributes)
         self.nodes.append(node)
@@ -117,14 +121,14 @@ class Graph:
 
 
 def copy_of(message: Any) -> Any:
-    """Return a copy that survives the clearing of the list it stands in."""
+    """Return a copy of a message, which stays valid when the list that holds the message is cleared."""
     twin = type(message)()
     twin.CopyFrom(message)
     return twin
 
 
 def sources_of(node: onnx.NodeProto) -> list[str]:
-    """Return what a node reads: its inputs, and what its subgraphs take from outside."""
+    """Return what a node reads: its inputs, and the outer tensors that its subgraphs read."""
     return [name for name in node.input if name] + sorted(captured_names(node))
 
 

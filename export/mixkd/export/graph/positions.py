@@ -1,10 +1,10 @@
-"""Position embeddings as a slice of their table.
+"""Position embeddings as a slice of their table, instead of a look-up.
 
 ::
 
     Shape ─ Gather ─ Unsqueeze ─ Slice(0, 1, 2, ...) ─ Gather(table) ─ y
 
-becomes ``Slice(table, 0, Shape[1:2])``, and the table keeps only the rows that a text can reach.
+becomes ``Slice(table, 0, Shape[1:2])``, and the table keeps only the rows that the longest text needs.
 """
 
 import numpy as np
@@ -15,11 +15,11 @@ from mixkd.export.graph.graph import Graph
 
 
 def slice_positions(graph: Graph, dims: Dims, *, max_length: int) -> int:
-    """Take consecutive rows of a table at once, and drop the rows past the longest text.
+    """Slice position tables whose rows are read in order, and drop the rows beyond the longest text.
 
     Args:
         graph: Rewritten in place.
-        dims: The dimensions of its tensors. They no longer hold afterwards.
+        dims: The dimensions of its tensors before the rewrite; they are out of date afterwards.
         max_length: Tokens of the longest text.
 
     Returns:
@@ -45,7 +45,7 @@ def slice_positions(graph: Graph, dims: Dims, *, max_length: int) -> int:
 
 
 def _counts_positions(graph: Graph, node: onnx.NodeProto, dims: Dims) -> str | None:
-    # The (B, T) tensor whose length is counted, where a Gather looks up 0, 1, 2, ... up to it.
+    # The (B, T) tensor that gives the length, if the node is a Gather of the rows 0, 1, 2, ... up to it.
     if node.op_type != "Gather" or len(dims.get(node.input[0], ())) != 2:
         return None
     part = graph.producer.get(node.input[1])

@@ -1,4 +1,4 @@
-"""Which operators treat positions one by one, and which index of which input an output's index 0 needs."""
+"""Which operators treat positions independently, and what they need of their inputs for one position."""
 
 from collections.abc import Callable
 from math import prod
@@ -9,7 +9,7 @@ from mixkd.export.graph.dims import PROBES, Dim, Dims
 from mixkd.export.graph.graph import Graph, attribute
 
 Axes = dict[int, int | None]
-"""Input number to the axis of which index 0 suffices; an input that isn't there is wanted whole."""
+"""Input number to the axis of which only index 0 is needed; an input that isn't listed is needed whole."""
 
 # fmt: off
 _ELEMENTWISE = frozenset({
@@ -22,10 +22,10 @@ _ELEMENTWISE = frozenset({
 
 
 def demanded_axes(node: onnx.NodeProto, axis: int, graph: Graph, dims: Dims) -> Axes | None:
-    """Return what a node needs of its inputs to make index 0 of an axis of its output.
+    """Return what a node needs of its inputs to compute index 0 of an axis of its output.
 
     Returns:
-        The axes, or None where the operator mixes positions or isn't known.
+        The axes; None if the operator mixes positions along the axis or isn't known here.
     """
     if any(name and name not in dims for name in (*node.input, node.output[0])):
         return None
@@ -59,7 +59,7 @@ def _matmul(node: onnx.NodeProto, axis: int, graph: Graph, dims: Dims) -> Axes |
 
 
 def _along_other_axis(default: int) -> Callable[[onnx.NodeProto, int, Graph, Dims], Axes | None]:
-    # Softmax, Concat: every input has the output's rank, and positions of other axes never meet.
+    # Softmax and Concat work along one axis; along any other axis positions are independent.
     def rule(node: onnx.NodeProto, axis: int, graph: Graph, dims: Dims) -> Axes | None:
         own = attribute(node, "axis", default) % len(dims[node.output[0]])
         return None if own == axis else dict.fromkeys(range(len(node.input)), axis)
@@ -116,7 +116,7 @@ def _squeeze(node: onnx.NodeProto, axis: int, graph: Graph, dims: Dims) -> Axes 
 
 
 def _reshape(node: onnx.NodeProto, axis: int, graph: Graph, dims: Dims) -> Axes | None:
-    # An axis passes where the same axis, with equal dimensions before it, stands in the input.
+    # The output's axis is an axis of the input if both have the same size and equal dimensions before them.
     target = graph.constant(node.input[1])
     before, after = dims[node.input[0]], dims[node.output[0]]
     if target is None or attribute(node, "allowzero", 0):

@@ -1,4 +1,4 @@
-"""What the logits say as a second output, so that no app needs a softmax of its own.
+"""Probabilities as a second output, so that no app needs its own softmax.
 
 ::
 
@@ -14,11 +14,11 @@ from mixkd.task import Task
 
 
 def add_probabilities(model: ModelProto, task: Task) -> None:
-    """Add the output ``probabilities``, (B, C), to a graph in place; the values of a regression have none.
+    """Add the output ``probabilities``, (B, C), to a graph in place; a regression gets none.
 
     Args:
         model: A graph with the output ``logits``, (B, C).
-        task: Whether one label is right, several may be, or the logits are values.
+        task: Softmax for a single label, sigmoid for several.
     """
     if task is Task.REGRESSION:
         return

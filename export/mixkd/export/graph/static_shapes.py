@@ -1,12 +1,12 @@
-"""Constant Reshape targets, and nothing where a shape doesn't change.
+"""Makes Reshape targets constant, and removes nodes that don't change a tensor.
 
 ::
 
     Shape → Gather → Unsqueeze ┐
                   [-1, 12, 32] ┴ Concat → Reshape         becomes         Reshape to [0, 0, 12, 32]
 
-The tracer computes every target from the shapes at hand; 0 (copy the input's length) and -1 (whatever is
-left) say the same without the handful of small nodes, and later rewrites can read them.
+The tracer computes every target from run-time shapes, with several small nodes. 0 (copy the input's size) and
+-1 (whatever remains) express the same as a constant, which later rewrites can read.
 """
 
 import numpy as np
@@ -19,10 +19,10 @@ _BROADCASTING = frozenset({"Add", "And", "Div", "Mul", "Or", "Sub", "Where"})
 
 
 def fix_shapes(graph: Graph, dims: Dims) -> int:
-    """Make Reshape targets constant and drop what leaves a tensor as it is.
+    """Make Reshape targets constant and remove nodes that don't change a tensor.
 
     Returns:
-        The number of nodes that went away.
+        The number of removed nodes.
     """
     before = len(graph.nodes)
     for node in graph.nodes:
@@ -41,7 +41,7 @@ def fix_shapes(graph: Graph, dims: Dims) -> int:
 
 
 def _broadcast_anyway(graph: Graph, node: onnx.NodeProto, dims: Dims) -> bool:
-    # Every reader of the expanded tensor would make the same of the tensor as it was.
+    # Whether every reader of the expanded tensor would broadcast the original one to the same result.
     for reader, index in graph.readers[node.output[0]]:
         if reader.op_type == "Cast":
             if not _broadcast_anyway(graph, reader, dims):

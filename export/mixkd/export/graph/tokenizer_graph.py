@@ -1,17 +1,18 @@
-"""Text to label in one ONNX file: the tokenizer as nodes of onnxruntime-extensions before the bundle's graph.
+"""Text to label in one ONNX file: the tokenizer as nodes of onnxruntime-extensions, then the bundle's graph.
 
 ::
 
-    text ─ StringRegexReplace ─ BertTokenizer ─ cut to the length ─ the graph ─┬─ ArgMax, names ─ label
-                                                                              └─ its share ──── score
+    text ─ StringRegexReplace ─ BertTokenizer ─ truncation ─ the graph ─┬─ ArgMax, names ─ label
+                                                                       └─ probability ── score
 
-One text a call, and no threshold: the best label always counts. Whoever runs the file registers the library
-of the extensions with the session:
+One text per call, and no threshold: the label is always the most probable one. Before opening the file,
+register the library of the extensions with the session:
 
 >>> options.register_custom_ops_library(onnxruntime_extensions.get_library_path())
 
-The ids are those of the tokenizers package, but for letters beyond Latin-1 with an upper case or an accent,
-which BertTokenizer leaves as they are, Hangul, control characters, and special tokens written in the text.
+The ids are those of the tokenizers package, with these exceptions: BertTokenizer doesn't lower-case letters
+or remove accents beyond Latin-1, and it treats Hangul, control characters and special tokens in the text
+differently.
 """
 
 import json
@@ -31,21 +32,21 @@ TEXT_GRAPH_FILE = "onnx/text_to_label.onnx"
 
 _EXTENSIONS = "ai.onnx.contrib"
 _PUNCTUATION = r"(\p{P})"
-"""BertTokenizer parts words at ASCII's punctuation only, so that it gets the rest between spaces."""
+"""BertTokenizer splits words at ASCII punctuation only, so other punctuation is put between spaces."""
 
 
 def check_tokenizer(folder: Path, task: Task) -> None:
     """Refuse early what `add_tokenizer` can't put into a graph.
 
     Raises:
-        ConfigError: If the task has no one label, or the tokenizer isn't BERT's.
+        ConfigError: If the task isn't single-label, or the tokenizer isn't BERT's WordPiece.
     """
     if task is not Task.SINGLE_LABEL:
-        raise ConfigError(f"with_tokenizer gives one label, the student is {task}: leave it out")
+        raise ConfigError(f"--with-tokenizer gives one label, and the student is {task}: leave it out")
     body = _read_tokenizer(folder)
     kinds = tuple((body[part] or {}).get("type") for part in ("normalizer", "pre_tokenizer", "model"))
     if kinds != ("BertNormalizer", "BertPreTokenizer", "WordPiece"):
-        raise ConfigError(f"with_tokenizer reads BERT's WordPiece, not {kinds[-1]}: leave it out")
+        raise ConfigError(f"--with-tokenizer needs BERT's WordPiece tokenizer, not {kinds[-1]}: leave it out")
 
 
 def write_text_graph(folder: Path, graph: ModelProto, manifest: Manifest) -> None:
@@ -84,7 +85,8 @@ def _tokenizer_nodes(model: ModelProto, tokenizer: dict[str, Any], max_length: i
     strip = lowercase if normalizer["strip_accents"] is None else bool(normalizer["strip_accents"])
     _constant(model, "text_pattern", np.array([_PUNCTUATION], object))
     _constant(model, "text_rewrite", np.array([r" \1 "], object))
-    # BertTokenizer numbers the lines of its vocabulary; pieces that share a row are lines with the same id.
+    # BertTokenizer returns line numbers of its vocabulary; this table maps them to ids. Pieces that share an
+    # embedding row have the same id.
     _constant(model, "text_rows", np.array([vocabulary[piece] for piece in pieces], np.int64))
     _constant(model, "text_first", np.array([0], np.int64))
     _constant(model, "text_last", np.array([-1], np.int64))
@@ -113,7 +115,7 @@ def _tokenizer_nodes(model: ModelProto, tokenizer: dict[str, Any], max_length: i
         part,
         tokenize,
         helper.make_node("Gather", ["text_rows", "text_lines"], ["text_all"]),
-        # As many tokens as have room, and then the last one, [SEP].
+        # Truncation: as many tokens as fit, then the last one, [SEP].
         helper.make_node("Slice", ["text_all", "text_first", "text_last"], ["text_open"]),
         helper.make_node("Slice", ["text_open", "text_first", "text_room"], ["text_cut"]),
         helper.make_node("Slice", ["text_all", "text_last", "text_end"], ["text_sep"]),

@@ -1,12 +1,11 @@
-"""The accuracy budget: int8 candidates are measured one after the other until one loses little enough.
+"""The accuracy budget: int8 candidates are measured in order until one is within it.
 
-The climb, cheapest answer first: the preferred recipe; the same with its most sensitive parts (products and
-tables) back in fp32, as many as it takes up to half of them; the other recipes, each in the same two steps.
-Which parts are sensitive is measured: each is quantized alone, and what that does to the answers decides.
+1. The recipes that were asked for. If there are several, the fastest one within the budget is taken.
+2. If the tables have 4 bits and no candidate is within the budget: the same with 8-bit tables.
+3. Each recipe, also those that weren't asked for, with its most sensitive parts (matrix products and tables)
+   kept in fp32: 1, 2, 4, ... of them, up to half.
 
-Where several recipes are asked for, all of them are measured first, and the fastest one within the budget is
-taken; only if there is none, the climb begins. 4-bit tables that don't hold the budget become 8-bit ones
-before anything else is tried.
+How sensitive a part is, is measured: it is quantized alone, and the change of the outputs counts.
 """
 
 from collections.abc import Callable, Collection, Iterator
@@ -38,10 +37,10 @@ class Trial:
         recipe: How it was quantized.
         tables: The format of the embedding tables.
         kept: The products and tables that stayed in fp32.
-        score: The headline metric, a fraction of one.
-        drop_points: What it loses against the PyTorch student, in points.
-        agreement: Share of texts answered as the PyTorch student answers them.
-        latency_ms: Time of one text, one thread; None where speed didn't decide.
+        score: The headline metric; a rate is a fraction of one.
+        drop_points: 100 times the loss of that metric against the PyTorch student.
+        agreement: Share of texts that get the PyTorch student's answer.
+        latency_ms: Time for one text on one thread; None where there was one recipe.
     """
 
     recipe: Recipe
@@ -59,7 +58,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The candidate that is shipped, and all that were measured before it."""
+    """The candidate that was chosen, and all that were measured."""
 
     quantized: Quantized
     recipe: Recipe
@@ -68,7 +67,7 @@ class Choice:
 
 
 class Quantizer:
-    """One graph, to be quantized in many ways."""
+    """Quantizes one graph in different ways."""
 
     def __init__(self, fp32: onnx.ModelProto, tables: TableFormat, calibrate: Callable[[], Ranges]) -> None:
         """Keep the graph.
@@ -76,13 +75,13 @@ class Quantizer:
         Args:
             fp32: The rewritten graph.
             tables: The format of the embedding tables.
-            calibrate: Measures the ranges of the activations, when they are first needed.
+            calibrate: Measures the ranges of the activations; called once, for the recipe `static`.
         """
         self.tables = tables
         self._fp32, self._calibrate = fp32, calibrate
 
     def quantize(self, recipe: Recipe, keep: Collection[str] = ()) -> Quantized:
-        """Return the graph quantized by a recipe, but for the products and tables to keep."""
+        """Return the graph quantized by a recipe, except the products and tables to keep in fp32."""
         ranges = self._ranges if recipe is Recipe.STATIC else None
         return quantize(self._fp32, recipe, tables=self.tables, keep=keep, ranges=ranges)
 
@@ -97,13 +96,13 @@ def choose(
     """Return the first candidate within the budget, or the fastest of several recipes within it.
 
     Args:
-        quantizer: The graph; its tables are 8-bit ones afterwards if 4-bit ones didn't hold the budget.
-        config: The recipes, the budget in points.
-        judge: The texts to choose on.
+        quantizer: The graph; its table format is 8 bits afterwards if 4 bits weren't within the budget.
+        config: The recipes, and the budget in points.
+        judge: The texts that candidates are measured on.
         tell: Called with each result.
 
     Raises:
-        BudgetError: If no candidate stays within the budget; the message is the account.
+        BudgetError: If no candidate is within the budget.
     """
     budget = config.budget
     assert budget is not None, "choose is for a budget"
@@ -120,7 +119,7 @@ def choose(
             return Choice(quantized, recipe, kept, tuple(trials))
     best = min(trials, key=lambda trial: trial.drop_points)
     raise BudgetError(
-        f"no int8 of this student stays within {budget:g} points of its "
+        f"no int8 graph is within {budget:g} points of the student's "
         f"{format_metric(judge.metric, judge.student_score)} on {judge.examples.split}: "
         f"{len(trials)} candidates lost {best.drop_points:.2f} points or more (the best: {_name(best)}); "
         "raise --max-drop, or export with --no-int8"
@@ -135,11 +134,11 @@ def _best_plain(
     trials: list[Trial],
     tell: Callable[[str], None],
 ) -> Choice | None:
-    # Of the recipes with nothing kept in fp32: the only one, or the fastest, if within the budget.
+    # The recipes with nothing kept in fp32: the fastest one within the budget, if any.
     made = [_try(quantizer, recipe, (), judge, tell) for recipe in recipes]
     times: list[float | None] = [None]
     if len(recipes) > 1:
-        tell("timing them in turns")
+        tell("timing the candidates")
         times = [*measure_latencies_ms([quantized.model for quantized, _ in made], judge)]
     trials += [replace(trial, latency_ms=time) for (_, trial), time in zip(made, times, strict=True)]
     within = [i for i, (_, trial) in enumerate(made) if trial.drop_points <= budget]
@@ -177,7 +176,7 @@ def _climb(
     for recipe in dict.fromkeys((*config.recipes, *Recipe)):
         if recipe not in config.recipes:
             yield recipe, ()
-        tell(f"measuring what the recipe {recipe} hurts most")
+        tell(f"measuring which parts recipe {recipe} changes most")
         ranked = rank_sensitive(quantizer, recipe, judge, seed=config.seed)
         count = 1
         while count <= len(ranked) // 2:
@@ -186,7 +185,7 @@ def _climb(
 
 
 def rank_sensitive(quantizer: Quantizer, recipe: Recipe, judge: Judge, *, seed: int) -> list[str]:
-    """Return the products and tables, the one whose quantization alone changes the answers most first."""
+    """Return the products and tables, first the one whose quantization alone changes the outputs most."""
     whole = quantizer.quantize(recipe)
     names = whole.products + whole.tables
     rng = np.random.default_rng(seed)

@@ -1,20 +1,21 @@
-"""int8: matrix products with a constant right side, and embedding tables.
+"""Quantizes matrix products with constant weights, and embedding tables.
 
 ::
 
     x ─ MatMul(W) ─ y     becomes     x ─ DynamicQuantizeLinear ─ MatMulInteger(W8) ─ Cast ─ Mul(scales) ─ y
 
 Weights are symmetric, with one scale per output channel (`fast`: one per matrix, which saves onnxruntime
-two or three microseconds per product); activations get one scale per call, found on the fly and shared by
+two or three microseconds per product). Activations get one scale per call, computed at run time and shared by
 all products that read the same tensor. Products of two activations and the classifier's last layer stay in
-fp32: they cost next to nothing and lose the most. onnxruntime fuses the nodes above into one or two when it
-opens the file.
+fp32: they take little time and lose the most accuracy. onnxruntime fuses the nodes above into one or two when
+it opens the file.
 
-The recipe `static` knows the activations' ranges beforehand and says so in the form that every engine reads::
+The recipe `static` uses ranges of the activations that were measured before, in the QDQ form of ONNX::
 
     x ─ QuantizeLinear ─ DequantizeLinear ─ MatMul(DequantizeLinear(W8)) ─ y
 
-There the linear layers after the pooling stay in fp32: onnxruntime wouldn't see int8 products in their nodes.
+With `static`, the linear layers after the pooling stay in fp32, because onnxruntime doesn't recognise an int8
+product in their Gemm nodes.
 """
 
 from collections.abc import Collection, Mapping
@@ -29,16 +30,16 @@ from mixkd.export.graph.graph import Graph, attribute, copy_of
 from mixkd.export.int8.tables import is_matrix, quantize_tables, round_columns, round_matrix
 
 _LEVELS = {Recipe.PORTABLE: 64, Recipe.FAST: 127, Recipe.STATIC: 64}
-# AVX2 without VNNI adds two products in 16 bits: 255 * 64 * 2 fits, 255 * 127 * 2 does not.
+# AVX2 without VNNI adds two products in a 16-bit integer: 255 * 64 * 2 fits, 255 * 127 * 2 doesn't.
 
 
 Ranges: TypeAlias = Mapping[str, tuple[float, float]]
-"""Per tensor, the least and the largest number that was seen in it."""
+"""The smallest and the largest value of each tensor, by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quantized:
-    """An int8 graph and what became of its nodes.
+    """An int8 graph and its quantized parts.
 
     Attributes:
         model: The graph.
@@ -59,14 +60,14 @@ def quantize(
     keep: Collection[str] = (),
     ranges: Ranges | None = None,
 ) -> Quantized:
-    """Return an int8 twin of a graph.
+    """Return the int8 version of a graph.
 
     Args:
-        model: A rewritten fp32 graph; left as it is.
+        model: A rewritten fp32 graph; it is not changed.
         recipe: How the matrix products are quantized.
         tables: The format of the embedding tables.
         keep: Names of products and tables that stay in fp32.
-        ranges: The least and the largest number that each product reads, for the recipe `static`.
+        ranges: The ranges of the products' inputs, for the recipe `static`.
     """
     graph = Graph(copy_of(model))
     if recipe is not Recipe.STATIC:
@@ -86,7 +87,8 @@ def quantize(
 
 
 def _split_linear_layers(graph: Graph) -> None:
-    # After the pooling the tracer writes Gemm: a product and its bias in one. The last one stays as it is.
+    # The tracer writes the linear layers after the pooling as Gemm, product and bias in one node. The last
+    # one, which gives the logits, is left as it is.
     for node in list(graph.nodes):
         weights = graph.constant(node.input[1]) if node.op_type == "Gemm" else None
         if weights is None or node.output[0] in graph.outputs or len(node.input) < 3:
@@ -111,7 +113,7 @@ def _split_linear_layers(graph: Graph) -> None:
 
 
 def product_nodes(graph: Graph) -> list[onnx.NodeProto]:
-    """Return the matrix products with a constant right side, in order."""
+    """Return the matrix products with constant weights on the right, in order."""
     return [n for n in graph.nodes if n.op_type == "MatMul" and is_matrix(graph.constant(n.input[1]))]
 
 
@@ -128,7 +130,7 @@ def _quantize_product(
     name = node.name
     weight = graph.add_constant(integers, f"{name}/weight_int8")
     weight_scale = graph.add_constant(own_scale, f"{name}/weight_scale")
-    # The order of the inputs below is the one that onnxruntime's fusion looks for.
+    # The order of the inputs below is the one that onnxruntime's fusion expects.
     total = graph.add_node("MatMulInteger", [quantized, weight, zero], f"{name}/int32")
     real = graph.add_node("Cast", [total], f"{name}/float", to=onnx.TensorProto.FLOAT)
     both = graph.add_node("Mul", [scale, weight_scale], f"{name}/scale")
@@ -160,7 +162,7 @@ def _fix_product(
 
 
 def _fix_activation(graph: Graph, source: str, least: float, largest: float) -> str:
-    # 0 must be one of the 256 numbers: the range is widened to hold it.
+    # The range must include 0, so that 0 is represented exactly.
     least, largest = min(least, 0.0), max(largest, 0.0)
     step = (largest - least) / 255 or 1.0
     scale = graph.add_constant(np.array(step, np.float32), f"{source}/scale")

@@ -28,11 +28,11 @@ def calibrated_ranges(
 def measure_ranges(
     model: onnx.ModelProto, texts: Sequence[Text], *, tokenizer: Path, max_length: int
 ) -> Ranges:
-    """Run a graph on texts and return the least and the largest number of each input of a constant product.
+    """Run a graph on texts and return the range of each input of a matrix product with constant weights.
 
     Args:
         model: The fp32 graph.
-        texts: The texts, answered one by one.
+        texts: The texts, run one by one.
         tokenizer: The folder with the tokenizer.
         max_length: Tokens per text.
     """

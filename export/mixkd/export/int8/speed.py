@@ -1,4 +1,4 @@
-"""How fast graphs answer real texts, side by side."""
+"""The latency of several graphs on real texts, measured together."""
 
 import random
 import time
@@ -12,13 +12,15 @@ from mixkd.export.sessions import session_of
 
 TEXTS = 40
 ROUNDS = 12
+"""Timed calls per text and graph; 12 rounds of 40 texts take a few seconds for a small encoder."""
 
 
 def measure_latencies_ms(models: Sequence[onnx.ModelProto], judge: Judge) -> list[float]:
-    """Return each graph's time for one text: the lower quartile of its rounds, the mean over texts.
+    """Return each graph's time per text in milliseconds, on one thread, without tokenization.
 
-    One thread; the texts are encoded beforehand. The graphs take turns in random order, text by text, so that
-    a change of the machine's mood hits them all; the quartile, since other programs only ever add.
+    The graphs take turns in random order, text by text, so that load changes affect all of them alike. Per
+    text the lower quartile of the rounds counts, because other programs only slow calls down; the result is
+    the mean over the texts.
     """
     sessions = [session_of(model, threads=1, arena=True) for model in models]
     inputs = [entry.name for entry in sessions[0].get_inputs()]
@@ -28,7 +30,7 @@ def measure_latencies_ms(models: Sequence[onnx.ModelProto], judge: Judge) -> lis
     for turn in range(-1, ROUNDS):  # the first round only warms up
         for number, feed in enumerate(feeds):
             for index in order.sample(range(len(sessions)), len(sessions)):
-                sessions[index].run(["logits"], feed)  # the weights of the graph before stand in the caches
+                sessions[index].run(["logits"], feed)  # warms the caches after the previous graph
                 started = time.perf_counter_ns()
                 sessions[index].run(["logits"], feed)
                 if turn >= 0:

@@ -11,7 +11,7 @@ becomes, in 8 bits,
     ids ─┬─ Gather(rows) ─ Cast ─ Mul ─ y
          └─ Gather(scales) ────────┘
 
-and in 4, where a byte holds column k in its lower half and column k + H/2 in its upper one,
+and in 4 bits, where a byte holds column k in its lower and column k + H/2 in its upper half,
 
 ::
 
@@ -19,7 +19,7 @@ and in 4, where a byte holds column k in its lower half and column k + H/2 in it
          │                └─ BitShift ─────┘                           │
          └─ Gather(scales) ────────────────────────────────────────────┘
 
-onnxruntime's own operator for that, GatherBlockQuantized, decodes number by number: 64 tokens cost it 0.6 ms.
+onnxruntime's own operator for this, GatherBlockQuantized, decodes number by number: 64 tokens take 0.6 ms.
 """
 
 from collections.abc import Collection
@@ -33,24 +33,24 @@ from mixkd.export.config import TableFormat
 from mixkd.export.graph.graph import Graph, copy_of
 
 _SMALL_TABLE_BYTES = 2**14
-# A smaller table (segments) stays in fp32: there is nothing to save.
+# A smaller table (segments) stays in fp32: it would save next to nothing.
 
 _LARGE_TABLE_BYTES = 2**19
-# A smaller one (positions) is int8 in the file and fp32 in memory, a larger one is integers in both.
+# A smaller table (positions) is int8 in the file and fp32 in memory; a larger one is integers in both.
 
 _BLOCK = 128
-"""Numbers of a 4-bit row that share a scale: 32 would be a little finer and cost a tenth more bytes."""
+"""Numbers of a 4-bit row that share a scale; 32 would be slightly more accurate and 10 % larger."""
 
 _CLIPPINGS = np.linspace(0.6, 1.0, 9)
-# Largest numbers tried for a block, as a share of its peak: with 15 levels, clipping the peak can pay.
+# Clipping limits that are tried for a block, relative to its peak: with 15 levels, clipping can be better.
 
 
 def quantize_tables(graph: Graph, tables: TableFormat, keep: Collection[str]) -> list[str]:
-    """Quantize the tables that are looked up.
+    """Quantize the tables that are only read by look-ups.
 
     Args:
-        graph: Rewritten in place; `tidy` it afterwards.
-        tables: The format; the smaller tables are int8 even where the large ones have 4 bits.
+        graph: Rewritten in place; call `tidy` afterwards.
+        tables: The format; small tables are int8 even where the large ones have 4 bits.
         keep: Names of tables that stay in fp32.
 
     Returns:
@@ -79,20 +79,20 @@ def quantize_tables(graph: Graph, tables: TableFormat, keep: Collection[str]) ->
 
 
 def round_columns(weights: NDArray[np.float32], levels: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Return (K, N) integers within ±levels and (N,) scales whose product is nearest to the weights."""
+    """Return (K, N) integers within ±levels and (N,) scales: each column rounded with its own scale."""
     peak = np.abs(weights).max(axis=0)
     scale = np.where(peak > 0, peak / levels, 1).astype(np.float32)
     return np.rint(weights / scale).astype(np.int8), scale
 
 
 def round_matrix(weights: NDArray[np.float32], levels: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Return (K, N) integers within ±levels and their one scale, ()."""
+    """Return (K, N) integers within ±levels and one scale, (), for the whole matrix."""
     scale = np.array(np.abs(weights).max() / levels or 1, np.float32)
     return np.rint(weights / scale).astype(np.int8), scale
 
 
 def round_blocks(table: NDArray[np.float32], block: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Return 4-bit integers and the scales that come nearest to a table in the mean square.
+    """Return the 4-bit integers and scales with the smallest squared error, of several clipping limits.
 
     Args:
         table: (V, H).
@@ -116,7 +116,7 @@ def round_blocks(table: NDArray[np.float32], block: int) -> tuple[NDArray[np.int
 
 
 def is_matrix(value: NDArray[Any] | None) -> bool:
-    """Tell whether a constant is a matrix of fp32 numbers."""
+    """Return whether a constant is an fp32 matrix."""
     return value is not None and value.ndim == 2 and bool(value.dtype == np.float32)
 
 
@@ -167,7 +167,7 @@ def _store_4_bits(graph: Graph, table: NDArray[Any], name: str, readers: list[on
 
 
 def _read(graph: Graph, node: onnx.NodeProto, part: str) -> str:
-    # Read a part as the table was read.
+    # Look up one part of the quantized table with a copy of the node that looked up the table.
     reader = copy_of(node)
     reader.input[0] = part
     reader.name = reader.output[0] = graph.fresh_name(f"{node.name}/{part.rsplit('_', 1)[1]}")
@@ -176,14 +176,14 @@ def _read(graph: Graph, node: onnx.NodeProto, part: str) -> str:
 
 
 def _become(node: onnx.NodeProto, op: str, *inputs: str) -> None:
-    # The reader's output keeps its name.
+    # Turn a node into another one whose output keeps its name.
     node.op_type = op
     node.input[:] = inputs
     del node.attribute[:]
 
 
 def _decoded(graph: Graph, table: NDArray[Any], name: str) -> str:
-    # Constants only: onnxruntime computes them when it opens the file, so that small tables cost no time.
+    # Nodes with constant inputs only: onnxruntime computes them once, when it opens the file.
     integers, row_scale = round_columns(table.T, 127)
     rows = graph.add_constant(integers.T, f"{name}_int8")
     scales = graph.add_constant(row_scale[:, None], f"{name}_scale")

@@ -1,4 +1,4 @@
-"""What int8 changed: the texts that got another label, and whether that is more than chance."""
+"""What int8 changed: how many texts got another label, and whether that is more than chance."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -61,10 +61,10 @@ class Comparison:
         examples: The first of the texts, `MOST_LISTED` at most; none unless they may be published.
         repaired: Flipped texts that only int8 answers right.
         broken: Flipped texts that only fp32 answers right.
-        mcnemar_p: Exact two-sided probability of a split this uneven, were both equally good.
+        mcnemar_p: McNemar's exact two-sided p-value: is one graph more often right than the other?
         fp32_ece: Expected calibration error of the fp32 graph, 15 equal bins.
         int8_ece: The same of the int8 graph.
-        recall: Per label with texts: fp32's and int8's recall.
+        recall: Per label that has texts: recall of the fp32 and of the int8 graph.
     """
 
     flipped: int
@@ -128,18 +128,18 @@ def compare(
 
 
 def mcnemar(repaired: int, broken: int) -> float:
-    """Return the exact two-sided p of a split into repaired and broken, were both as likely."""
+    """Return the exact two-sided p-value of these counts if both directions were equally likely."""
     total = repaired + broken
     tail: float = sum(comb(total, k) for k in range(min(repaired, broken) + 1)) / 2**total
     return min(1.0, 2 * tail)
 
 
 def calibration_error(logits: Logits, right: NDArray[np.bool_]) -> float:
-    """Return the expected calibration error: |confidence - accuracy|, averaged over bins of confidence.
+    """Return the expected calibration error: the mean of |confidence - accuracy| over confidence bins.
 
     Args:
         logits: (N, C).
-        right: (N,) whether the likeliest label was right.
+        right: (N,) whether the most probable label was right.
     """
     wide = logits.astype(np.float64)
     odds = np.exp(wide - wide.max(axis=1, keepdims=True))

@@ -1,4 +1,4 @@
-"""The answers on other processors, whose int8 sums may saturate: their kernels are really run."""
+"""The answers on other processors, whose int8 sums may saturate: onnxruntime runs on each, emulated."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -19,18 +19,18 @@ from mixkd.task import Task
 
 GOLDEN_TEXTS = 200
 SAME_LABELS = 0.995
-"""Share of labels that a portable graph has in common on all processors, at least."""
+"""The smallest share of equal labels that isn't mentioned in the notes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtherProcessor:
-    """How another processor answers the golden texts.
+    """How another processor answers the same texts.
 
     Attributes:
         name: Its name, as `--target-isa` takes it.
         texts: How many were answered.
-        agreement: Share of texts that get the answer they get on this machine's processor.
-        largest_difference: Of two logits of one text.
+        agreement: Share of texts that get the same answer as on this machine's processor.
+        largest_difference: The largest difference of a logit.
     """
 
     name: str
@@ -43,7 +43,7 @@ class OtherProcessor:
         return asdict(self)
 
     def notes(self) -> tuple[str, ...]:
-        """Return what a user should know: nothing where the answers are the same."""
+        """Return what a user should know; nothing where the answers are the same."""
         if self.agreement >= SAME_LABELS:
             return ()
         return (
@@ -72,7 +72,7 @@ def compare_processors(
     Args:
         names: The others, of `mixkd.bench.targets.emulate.PROCESSORS`.
         variant: The graph.
-        texts: The golden texts.
+        texts: The texts.
         task: What the outputs mean.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Where the bytes of a graph are."""
+"""The bytes of a graph's weights, by part."""
 
 import re
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ import onnx
 from mixkd.export.graph.graph import Graph, copy_of
 
 _HEAD = {"pooler", "pre_classifier", "head", "classifier"}
-# What transformers' encoders call the layers after the pooling.
+# Names of the layers after the pooling in the encoders of transformers.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,9 +17,9 @@ class Sizes:
     """Bytes of the weights, by part.
 
     Attributes:
-        embeddings_bytes: Tables that are looked up, with their scales.
-        encoder_bytes: Everything between the tables and the pooling.
-        head_bytes: Linear layers after the pooling.
+        embeddings_bytes: Embedding tables and their scales.
+        encoder_bytes: The layers between embeddings and pooling.
+        head_bytes: The linear layers after the pooling.
     """
 
     embeddings_bytes: int
@@ -28,7 +28,7 @@ class Sizes:
 
     @property
     def total_bytes(self) -> int:
-        """All weights; the file is a little larger."""
+        """All weights; the file is slightly larger."""
         return self.embeddings_bytes + self.encoder_bytes + self.head_bytes
 
     def as_json(self) -> Mapping[str, int]:
