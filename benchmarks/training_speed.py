@@ -37,9 +37,10 @@ from transformers import AutoConfig, PreTrainedModel, get_linear_schedule_with_w
 
 from mixkd.bench.drive.environment import read_environment
 from mixkd.compress.checkpoints import load_tokenizer, load_with_new_head
-from mixkd.compress.config import DistillConfig, Selection
+from mixkd.compress.config import DistillConfig
 from mixkd.compress.data import Collator, TrainingData, prepare
 from mixkd.compress.first_token import first_token_only
+from mixkd.compress.inputs import Selection
 from mixkd.compress.locate import find_model
 from mixkd.compress.losses import Weights
 from mixkd.compress.mixup import Mix, draw_mix

@@ -13,6 +13,7 @@ import mixkd.pipeline.commands
 import mixkd.runtime.commands
 from mixkd.console import say, warn
 from mixkd.errors import MkdError
+from mixkd.usage import Commands
 from mixkd.version import __version__
 
 app = typer.Typer(
@@ -21,6 +22,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    cls=Commands,
     rich_markup_mode=None,
 )
 

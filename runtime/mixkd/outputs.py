@@ -2,15 +2,24 @@
 
 import errno
 import os
-import secrets
 import shutil
-import tempfile
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
 from mixkd.errors import MkdError, OutputError
+from mixkd.ownership import MARKER_FILE, foreign_entry, is_marked, mark, mark_finished
+from mixkd.temporaries import (
+    discard,
+    flush,
+    locked,
+    remove_leftovers,
+    swap,
+    temporary_file,
+    temporary_folder,
+)
 
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _NO_SPACE_WORDS = (
@@ -24,8 +33,6 @@ _NO_SPACE_WORDS = (
     "inline_container.cc",  # torch.save: "unexpected pos 576 vs 534"
     "requested and",  # numpy: "1000000 requested and 131056 written"
 )
-_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-_NAME_BYTES = 200  # of a file's name in a temporary one's: file systems allow 255 in all
 _NO_ACCESS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
@@ -34,23 +41,37 @@ def check_output(folder: Path, *, overwrite: bool) -> None:
 
     Args:
         folder: Where the result will stand.
-        overwrite: Whether what stands there may be replaced. The current folder, the home folder,
-            those around them and the top of a git checkout never are.
+        overwrite: Whether a result of mkd that stands there may be replaced. A folder that holds anything
+            else, the current folder, the home folder, those around them and the top of a git checkout never
+            are.
 
     Raises:
         OutputError: If the folder may not be used.
     """
     folder = folder.expanduser().absolute()
-    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-        raise OutputError(f"{folder} is a file or a link: name a folder with --output")
-    if folder.exists():
-        if folder.resolve() in {*_around(_home()), *_around(Path.cwd())} or (folder / ".git").exists():
-            raise OutputError(f"{folder} is never overwritten: name another folder with --output")
-        if any(folder.iterdir()) and not overwrite:
-            raise OutputError(f"{folder} already holds something: give --overwrite to replace it all")
-    parent = next(p for p in folder.parents if p.exists())
+    with clear_write_errors(folder):
+        if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+            raise OutputError(f"{folder} is a file or a link: name a folder with --output")
+        if folder.exists():
+            _check_replaceable(folder, overwrite=overwrite)
+        parent = next(p for p in folder.parents if p.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK):
         raise OutputError(f"{parent} can't be written: name another folder with --output")
+
+
+def _check_replaceable(folder: Path, *, overwrite: bool) -> None:
+    if folder.resolve() in {*_around(_home()), *_around(Path.cwd())} or (folder / ".git").exists():
+        raise OutputError(f"{folder} is never overwritten: name another folder with --output")
+    if not any(folder.iterdir()):
+        return
+    foreign = foreign_entry(folder)
+    if foreign is not None:
+        raise OutputError(
+            f"{folder} holds {foreign.relative_to(folder)}, which mkd did not write: "
+            "name another folder with --output, or move that away"
+        )
+    if not overwrite:
+        raise OutputError(f"{folder} already holds a result: give --overwrite to replace it")
 
 
 @contextmanager
@@ -66,25 +87,19 @@ def whole_file(path: Path) -> Iterator[TextIO]:
     Raises:
         OutputError: If the file can't be written or the disk is full.
     """
-    if path.is_dir() and not path.is_symlink():
-        raise OutputError(f"{path} is a folder: name a file")
     with clear_write_errors(path):
+        if path.is_dir() and not path.is_symlink():
+            raise OutputError(f"{path} is a folder: name a file")
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(_temporary_name(path.name))
-        try:
-            with os.fdopen(os.open(temporary, _NEW_FILE, 0o666), "w", encoding="utf-8", newline="") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
+        remove_leftovers(path)
+        with temporary_file(path) as (temporary, file):
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            if os.name == "nt":
+                file.close()  # an open file can't be renamed there
             temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
         flush(path.parent)
-
-
-def _temporary_name(name: str) -> str:
-    start = name.encode("utf-8", "surrogateescape")[:_NAME_BYTES].decode("utf-8", "ignore")
-    return f".{start}.mkd-{secrets.token_hex(4)}.partial"
 
 
 @contextmanager
@@ -97,17 +112,31 @@ def fresh_folder(folder: Path, *, overwrite: bool = False) -> Iterator[Path]:
     Raises:
         OutputError: If the folder may not be used (see `check_output`) or the disk is full.
     """
-    check_output(folder, overwrite=overwrite)
     folder = folder.expanduser().absolute()
     with clear_write_errors(folder):
+        remove_leftovers(folder)
+        check_output(folder, overwrite=overwrite)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
-    try:
-        with clear_write_errors(folder):
+        with temporary_folder(folder) as temporary:
             yield temporary
-            put_in_place(temporary, folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+            _put_in_place(temporary, folder, overwrite=overwrite)
+
+
+def claim_folder(folder: Path, files: Iterable[str], *, overwrite: bool) -> None:
+    """Make a folder whose parts are written one by one, or take one that mkd wrote.
+
+    Args:
+        folder: The folder; what stands there stays.
+        files: The files that will be written in it, but for those of parts that are result folders.
+        overwrite: As in `check_output`.
+
+    Raises:
+        OutputError: As `check_output`.
+    """
+    check_output(folder, overwrite=overwrite)
+    with clear_write_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        mark(folder, files)
 
 
 def work_folder(folder: Path) -> Path:
@@ -124,39 +153,72 @@ def resumable_folder(folder: Path, *, overwrite: bool, resume: bool, keep: str) 
     pattern `keep`; with `resume` the next run gets it back as it was, if there is one.
 
     Raises:
-        OutputError: If the folder may not be used, or an interrupted run stands there and neither `resume`
-            nor `overwrite` says what to do with it.
+        OutputError: If the folder may not be used; if the work folder isn't mkd's, or in use by another run;
+            or if it holds an interrupted run and neither `resume` nor `overwrite` says what to do with that.
     """
-    check_output(folder, overwrite=overwrite)
     folder, work = folder.expanduser().absolute(), work_folder(folder)
-    interrupted = work.is_dir() and any(work.glob(keep))
-    if interrupted and not (resume or overwrite):
-        raise OutputError(f"{work} holds an interrupted run: --resume goes on, --overwrite starts anew")
-    if not (resume and interrupted):
-        shutil.rmtree(work, ignore_errors=True)
-    try:
-        with clear_write_errors(folder):
-            work.mkdir(parents=True, exist_ok=True)
-            yield work
-            put_in_place(work / "result", folder)
-        shutil.rmtree(work)
-    finally:
-        if work.is_dir() and not any(work.glob(keep)):
-            shutil.rmtree(work, ignore_errors=True)
+    with clear_write_errors(folder):
+        remove_leftovers(folder)
+        check_output(folder, overwrite=overwrite)
+        with _held(work):
+            interrupted = any(work.glob(keep))
+            if interrupted and not (resume or overwrite):
+                raise OutputError(
+                    f"{work} holds an interrupted run: --resume continues it, --overwrite starts again"
+                )
+            if not (resume and interrupted):
+                _empty(work)
+            try:
+                yield work
+                _put_in_place(work / "result", folder, overwrite=overwrite)
+                discard(work, folder)
+            finally:
+                if work.is_dir() and not any(work.glob(keep)):
+                    discard(work, folder)
 
 
-def put_in_place(temporary: Path, folder: Path) -> None:
-    """Flush every file of `temporary` and rename it to `folder`, replacing what stands there."""
-    temporary.chmod(0o755)
-    for path in [*temporary.rglob("*"), temporary]:
-        flush(path)
+@contextmanager
+def _held(work: Path) -> Iterator[None]:
+    """Make the work folder, or take the one that stands there: mkd's, and of no other run."""
+    stands = work.is_symlink() or work.exists()
+    if stands and (work.is_symlink() or not work.is_dir() or (any(work.iterdir()) and not is_marked(work))):
+        raise OutputError(f"{work}, the work folder, was not made by mkd: move it, or name another --output")
+    work.mkdir(parents=True, exist_ok=True)
+    with locked(work) as free:
+        if not free:
+            raise OutputError(f"{work} is in use by another run: wait for its end, or name another --output")
+        if not is_marked(work):
+            mark(work, None)
+        yield
+
+
+def _empty(work: Path) -> None:
+    for path in work.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != MARKER_FILE:
+            path.unlink()
+
+
+def _put_in_place(temporary: Path, folder: Path, *, overwrite: bool) -> None:
+    """Mark a finished folder as mkd's, flush every file and move it to `folder`."""
+    mark_finished(temporary)
+    rights = stat.S_IMODE(temporary.stat().st_mode)  # what the umask leaves
+    for path in temporary.rglob("*"):
+        if not path.is_symlink():
+            path.chmod(rights if path.is_dir() else rights & 0o666)
+            flush(path)
+    flush(temporary)
+    check_output(folder, overwrite=overwrite)  # once more: the work took its time
     if folder.exists():
-        retired = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".old", dir=folder.parent))
-        folder.rename(retired / folder.name)
-        temporary.rename(folder)
-        shutil.rmtree(retired, ignore_errors=True)
+        swap(temporary, folder)
     else:
-        temporary.rename(folder)
+        try:
+            temporary.rename(folder)
+        except OSError as error:
+            if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
+                raise
+            raise OutputError(f"{folder} was written by another run meanwhile: name another") from error
     flush(folder.parent)
 
 
@@ -173,6 +235,8 @@ def clear_write_errors(target: Path) -> Iterator[None]:
             raise OutputError(
                 f"no space left while writing {target}: free some, or name another disk"
             ) from error
+        if number == errno.ENAMETOOLONG:
+            raise OutputError(f"{target} can't be written: the name is too long") from error
         if number in _NO_ACCESS:
             raise OutputError(f"{target} can't be written: {os.strerror(number or 0)}") from error
         raise
@@ -187,14 +251,3 @@ def _home() -> Path:
 
 def _around(folder: Path) -> list[Path]:
     return [folder.resolve(), *folder.resolve().parents]
-
-
-def flush(path: Path) -> None:
-    """Have the file's or folder's content on the disk before returning."""
-    if os.name == "nt" and path.is_dir():
-        return  # Windows can't
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -8,14 +8,14 @@ from typer.testing import CliRunner
 
 from mixkd.bench.config import PRESETS, BenchConfig
 from mixkd.errors import ConfigError
-from mixkd.options import with_options
+from mixkd.parameters import with_options
 
 
 def asked(*words: str) -> BenchConfig:
     """Return the config that a command line gives."""
     seen: list[BenchConfig] = []
 
-    @with_options(presets=PRESETS, config=BenchConfig)
+    @with_options(config_file=True, presets=PRESETS, config=BenchConfig)
     def command(config: BenchConfig) -> None:
         seen.append(config)
 
@@ -56,7 +56,7 @@ def test_two_presets_are_refused() -> None:
         ({"server_target_ms": 0.0}, "--server-target-ms must be above 0, not 0.0"),
         ({"min_seconds": float("nan")}, "--min-seconds must be at least 0, not nan"),
         ({"quality_rows": 0}, "--quality-rows must be at least 1, not 0"),
-        ({"resamples": 10**9}, "--resamples must be at most 100000"),
+        ({"resamples": 10**9}, "--resamples must be at least 100 and at most 100000, not 1000000000"),
     ],
 )
 def test_impossible_measurement_is_refused(values: dict[str, float], said: str) -> None:
@@ -68,4 +68,4 @@ def test_help_shows_default_and_presets() -> None:
     from mixkd.cli import app
 
     done = CliRunner().invoke(app, ["bench", "--help"], env={"COLUMNS": "200"})
-    assert "[1024; quick: 96; full: 4096]" in " ".join(done.output.split())
+    assert "[default: 1024; --quick: 96; --full: 4096]" in " ".join(done.output.split())

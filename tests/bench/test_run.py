@@ -104,6 +104,7 @@ def test_five_variants_of_a_bundle_with_teacher_and_student(
         assert row.quality.kl_nats is not None
         assert row.quality.kl_nats.value < 1e-6
     assert {path.name for path in (tmp_path / "report").iterdir()} == {
+        ".mkd",
         "report.json",
         "report.html",
         "report.md",
@@ -161,7 +162,7 @@ def test_occupied_output_is_refused_before_anything_runs(
 ) -> None:
     (tmp_path / "report").mkdir()
     (tmp_path / "report" / "mine.txt").write_text("keep", encoding="utf-8")
-    with pytest.raises(OutputError, match="--overwrite"):
+    with pytest.raises(OutputError, match=r"holds mine\.txt"):
         names(copied, corpus, output=tmp_path / "report")
 
 

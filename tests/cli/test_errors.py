@@ -96,21 +96,6 @@ def test_mixing_with_two_tokenizers_is_refused(mkd: Mkd, teacher: Path, data: Pa
     assert_nothing_written(tmp_path)
 
 
-@pytest.mark.parametrize("command", ["finetune", "distill", "export"])
-def test_occupied_output_needs_overwrite(
-    mkd: Mkd, command: str, teacher: Path, data: Path, tmp_path: Path
-) -> None:
-    (tmp_path / "taken").mkdir()
-    (tmp_path / "taken" / "thesis.doc").write_text("mine")
-    words = {
-        "finetune": ("--model", teacher, "--data", data),
-        "distill": ("--teacher", teacher, "--data", data),
-        "export": (teacher,),
-    }[command]
-    assert_one_line(mkd(command, *words, "--output", tmp_path / "taken"), "taken", "--overwrite")
-    assert [path.name for path in (tmp_path / "taken").iterdir()] == ["thesis.doc"]
-
-
 def test_truncated_bundle_is_named_by_file(mkd: Mkd, teacher: Path, tmp_path: Path) -> None:
     assert mkd("export", teacher, "--int8", "--output", tmp_path / "bundle").code == 0
     model = tmp_path / "bundle" / "onnx" / "model_quantized.onnx"

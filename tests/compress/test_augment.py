@@ -14,8 +14,9 @@ import torch
 from transformers import MarianConfig, MarianMTModel, MarianTokenizer
 
 from mixkd.compress.augment import augment
-from mixkd.compress.config import AugmentConfig, DistillConfig
+from mixkd.compress.config import DistillConfig
 from mixkd.compress.distill import distill
+from mixkd.compress.translation import AugmentConfig
 from mixkd.corpus.corpus import Columns, open_corpus
 from mixkd.errors import ConfigError, DataError, ModelError, OutputError
 from tests.tiny import WORDS
@@ -130,7 +131,7 @@ def test_killed_augment_goes_on_to_the_same_file(
     assert partial.is_file(), "it was done before the kill"
     with partial.open("ab") as file:
         file.write(b'{"text": "half a li')  # as a kill in the middle of a write leaves it
-    with pytest.raises(OutputError, match="--resume goes on"):
+    with pytest.raises(OutputError, match="--resume continues it"):
         augment(open_corpus(data), tmp_path / "killed.jsonl", config=config)
     other = config_for(models, temperature=0.5, batch_size=2, seed=3)
     with pytest.raises(ConfigError, match="other options or data"):

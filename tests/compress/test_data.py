@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from mixkd.compress.config import Selection
 from mixkd.compress.data import Collator, TrainingData, prepare
+from mixkd.compress.inputs import Selection
 from mixkd.corpus.corpus import Label, open_corpus
 from mixkd.errors import ConfigError, DataError
 from mixkd.labels import LabelSpace, read_label_space

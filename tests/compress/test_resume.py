@@ -118,7 +118,7 @@ def test_resume_with_other_options_is_refused(teacher: Path, data: Path, tmp_pat
     with pytest.raises(ConfigError, match="other options"):
         distill(str(teacher), open_corpus(data), output, config=config, resume=True)
     assert has_checkpoint(output)  # nothing is lost by asking
-    with pytest.raises(OutputError, match="--resume goes on, --overwrite starts anew"):
+    with pytest.raises(OutputError, match="--resume continues it, --overwrite starts again"):
         distill(str(teacher), open_corpus(data), output, config=config)
 
 

@@ -16,6 +16,7 @@ from mixkd.compress.finetune import finetune
 from mixkd.corpus.corpus import open_corpus
 from mixkd.errors import ConfigError, DataError, ModelError, OutputError
 from mixkd.labels import label_space_of
+from mixkd.outputs import fresh_folder
 from tests.tiny import ENCODERS, WORDS, tiny_classifier, tiny_tokenizer, write_student
 
 QUICK: dict[str, Any] = {"epochs": 1, "batch_size": 16, "max_length": 32}
@@ -205,14 +206,14 @@ def test_more_tokens_than_positions_are_refused(teacher: Path, data: Path, tmp_p
 
 
 def test_occupied_output_is_refused_unless_overwritten(teacher: Path, data: Path, tmp_path: Path) -> None:
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "thesis.doc").write_text("mine")
+    with fresh_folder(tmp_path / "out") as folder:
+        (folder / "old").write_text("of an earlier run")
     config = DistillConfig(student_layers=1, **QUICK)
     with pytest.raises(OutputError, match="--overwrite"):
         distill(str(teacher), open_corpus(data), tmp_path / "out", config=config)
-    assert (tmp_path / "out" / "thesis.doc").read_text() == "mine"
+    assert (tmp_path / "out" / "old").exists()
     distill(str(teacher), open_corpus(data), tmp_path / "out", config=config, overwrite=True)
-    assert not (tmp_path / "out" / "thesis.doc").exists()
+    assert not (tmp_path / "out" / "old").exists()
     assert (tmp_path / "out" / "run.json").is_file()
 
 

@@ -13,8 +13,9 @@ from transformers import PreTrainedModel
 
 from mixkd.compress.batches import LengthGroupedSampler
 from mixkd.compress.checkpoints import load_classifier, load_tokenizer
-from mixkd.compress.config import DistillConfig, Method, Selection
+from mixkd.compress.config import DistillConfig, Method
 from mixkd.compress.data import Collator, TrainingData, prepare, token_counts
+from mixkd.compress.inputs import Selection
 from mixkd.compress.losses import Weights
 from mixkd.compress.mixup import Mix, draw_mix
 from mixkd.compress.run import set_dropout

@@ -51,7 +51,13 @@ def load_json(path: Path) -> Any:
 
 def test_every_stage_left_its_folder_and_its_record(made: tuple[Path, str]) -> None:
     folder, _ = made
-    assert sorted(path.name for path in folder.iterdir()) == ["bundle", "report", "student", "teacher"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        ".mkd",
+        "bundle",
+        "report",
+        "student",
+        "teacher",
+    ]
     for stage in ("teacher", "student"):
         run = load_json(folder / stage / "run.json")
         assert set(run["metrics"]) == {"validation", "test"}

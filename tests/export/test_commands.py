@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mixkd.cli import app
+from mixkd.outputs import fresh_folder
 from mixkd.runtime import open_bundle
 
 
@@ -54,8 +55,8 @@ def test_inspect_refuses_a_damaged_bundle(printed: tuple[str, Path], tmp_path: P
 
 def test_killed_export_leaves_the_old_bundle(student: Path, tmp_path: Path) -> None:
     target = tmp_path / "bundle"
-    target.mkdir()
-    (target / "old").write_text("old")
+    with fresh_folder(target) as folder:
+        (folder / "old").write_text("old")
     arguments = ["export", str(student), "--output", str(target), "--overwrite"]
     silent = subprocess.DEVNULL
     process = subprocess.Popen([sys.executable, "-m", "mixkd.cli", *arguments], stdout=silent, stderr=silent)
@@ -63,4 +64,4 @@ def test_killed_export_leaves_the_old_bundle(student: Path, tmp_path: Path) -> N
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    assert [path.name for path in target.iterdir()] == ["old"]
+    assert (target / "old").read_text() == "old"

@@ -19,6 +19,7 @@ from mixkd.errors import ConfigError, DataError, ModelError, OutputError
 from mixkd.export import ExportConfig, export
 from mixkd.export.convert import convert
 from mixkd.export.judge.reference import TorchModel, export_fp32
+from mixkd.outputs import fresh_folder
 from mixkd.runtime import Classifier, open_bundle
 from mixkd.runtime.bundle import Precision
 from tests.tiny import SIZES, tiny_classifier, tiny_texts, tiny_tokenizer, write_student
@@ -170,17 +171,17 @@ def test_labels_that_the_student_has_not_got_are_refused(student: Path, tmp_path
     assert not (tmp_path / "b").exists()
 
 
-def test_output_that_holds_something_needs_overwrite(student: Path, tmp_path: Path) -> None:
+def test_output_that_holds_something_else_is_refused(student: Path, tmp_path: Path) -> None:
     (tmp_path / "kept").write_text("mine")
-    with pytest.raises(OutputError, match="--overwrite"):
+    with pytest.raises(OutputError, match="holds kept"):
         export(student, tmp_path, config=ExportConfig())
     assert (tmp_path / "kept").read_text() == "mine"
 
 
 def test_full_disk_is_one_clear_line_and_leaves_the_old_bundle(student: Path, tmp_path: Path) -> None:
     folder = tmp_path / "bundle"
-    folder.mkdir()
-    (folder / "old").write_text("old")
+    with fresh_folder(folder) as written:
+        (written / "old").write_text("old")
     code = (
         "import resource, sys\n"
         "from mixkd.cli import main\n"
@@ -200,7 +201,7 @@ def test_full_disk_is_one_clear_line_and_leaves_the_old_bundle(student: Path, tm
     assert "no space left" in done.stderr.strip().splitlines()[-1]
     assert "Traceback" not in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
-    assert [path.name for path in folder.iterdir()] == ["old"]
+    assert (folder / "old").read_text() == "old"
 
 
 def test_budget_without_data_is_refused(student: Path, tmp_path: Path) -> None:

@@ -160,7 +160,7 @@ def test_table_is_printed_with_the_best_bundle(folder: Path, resumed: Done, resu
 def test_search_of_another_training_is_not_gone_on_with(folder: Path, result: dict[str, Any]) -> None:
     begun = search(folder)
     assert begun.returncode == 1
-    assert "--resume goes on with it, --overwrite starts anew" in begun.stderr
+    assert "--resume continues it, --overwrite starts again" in begun.stderr
     other = search(folder, "--resume", "--epochs", "7")
     assert other.returncode == 1
     assert "begun with another teacher, data or training" in other.stderr
@@ -177,5 +177,5 @@ def test_limits_that_nothing_keeps_end_with_code_3_and_the_table(
 ) -> None:
     done = search(folder, "--resume", "--max-size-mb", "0.0001")
     assert done.returncode == 3
-    assert "no student of the grid keeps the limits" in done.stderr
+    assert "no student is within the limits" in done.stderr
     assert done.stdout.count("skipped: ") == 3

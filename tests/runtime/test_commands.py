@@ -63,8 +63,8 @@ def test_predict_reads_pairs_parted_by_a_tab(bundle: Path, classifier: Classifie
     ("arguments", "line"),
     [
         (["nowhere", "pay"], b"nowhere is not a bundle"),
-        (["BUNDLE", "pay", "--threads", "0"], b"threads is 0"),
-        (["BUNDLE", "pay", "--threshold", "2"], b"threshold is 2.0"),
+        (["BUNDLE", "pay", "--threads", "0"], b"--threads must be at least 1, not 0"),
+        (["BUNDLE", "pay", "--threshold", "2"], b"--threshold must be at least 0 and at most 1, not 2.0"),
         (["BUNDLE", "--pairs", "pay"], b"text 1 has no tab"),
     ],
 )

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from mixkd.errors import DataError, OutputError
-from mixkd.outputs import check_output, clear_write_errors, fresh_folder, whole_file
+from mixkd.outputs import check_output, clear_write_errors, fresh_folder
+from mixkd.ownership import MARKER_FILE
 from tests.tools import unavailable
 
 # Run inside a disk of 1 MB that is mounted for this process alone: each writer meets its end.
@@ -45,6 +46,11 @@ with fresh_folder(target) as folder:
     (folder / "small.txt").write_text("fits")
 assert (target / "small.txt").read_text() == "fits"
 """
+
+
+def names(folder: Path) -> list[str]:
+    """Return what a folder holds, the list of its files apart."""
+    return sorted(path.name for path in folder.iterdir() if path.name != MARKER_FILE)
 
 
 def own_mounts() -> str | None:
@@ -84,8 +90,8 @@ def test_fresh_folder_leaves_what_was_there_when_the_block_fails(
     tmp_path: Path, error: type[BaseException]
 ) -> None:
     target = tmp_path / "result"
-    target.mkdir()
-    (target / "old.txt").write_text("old", encoding="utf-8")
+    with fresh_folder(target) as folder:
+        (folder / "old.txt").write_text("old", encoding="utf-8")
 
     def write_half() -> None:
         with fresh_folder(target, overwrite=True) as folder:
@@ -94,10 +100,7 @@ def test_fresh_folder_leaves_what_was_there_when_the_block_fails(
 
     with pytest.raises(error):
         write_half()
-    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == [
-        "result",
-        "result/old.txt",
-    ]
+    assert (names(tmp_path), names(target)) == (["result"], ["old.txt"])
 
 
 def test_fresh_folder_replaces_all_of_what_was_there(tmp_path: Path) -> None:
@@ -105,8 +108,8 @@ def test_fresh_folder_replaces_all_of_what_was_there(tmp_path: Path) -> None:
     for name in ("old", "new"):
         with fresh_folder(target, overwrite=True) as folder:
             (folder / name).touch()
-    assert [path.name for path in target.iterdir()] == ["new"]
-    assert [path.name for path in tmp_path.iterdir()] == ["result"]
+    assert names(target) == ["new"]
+    assert names(tmp_path) == ["result"]
 
 
 KILLED = """
@@ -125,14 +128,19 @@ def test_fresh_folder_leaves_what_was_there_when_the_process_is_killed(tmp_path:
     with fresh_folder(target) as folder:
         (folder / "old.txt").touch()
     assert subprocess.run([sys.executable, "-c", KILLED, target], check=False).returncode == -9
-    assert [path.name for path in target.iterdir()] == ["old.txt"]
+    assert names(target) == ["old.txt"]
+    assert len(names(tmp_path)) == 2  # what the killed run left
+    with fresh_folder(target, overwrite=True) as folder:
+        (folder / "new.txt").touch()
+    assert (names(tmp_path), names(target)) == (["result"], ["new.txt"])
 
 
-def test_check_output_refuses_a_folder_that_holds_something(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").touch()
+def test_check_output_refuses_a_result_without_overwrite(tmp_path: Path) -> None:
+    with fresh_folder(tmp_path / "result") as folder:
+        (folder / "a.txt").touch()
     with pytest.raises(OutputError, match="--overwrite"):
-        check_output(tmp_path, overwrite=False)
-    check_output(tmp_path, overwrite=True)
+        check_output(tmp_path / "result", overwrite=False)
+    check_output(tmp_path / "result", overwrite=True)
 
 
 def test_check_output_refuses_a_file_and_a_link(tmp_path: Path) -> None:
@@ -189,87 +197,3 @@ def test_clear_write_errors_lets_other_errors_through(tmp_path: Path) -> None:
         with pytest.raises(type(error)) as caught, clear_write_errors(tmp_path):
             raise error
         assert caught.value is error
-
-
-def test_whole_file_appears_whole_and_with_the_umask_of_the_user(tmp_path: Path) -> None:
-    path = tmp_path / "deep" / "a.txt"
-    before = os.umask(0o027)
-    try:
-        with whole_file(path) as file:
-            file.write("a\n\u00e4")
-            assert not path.exists()
-    finally:
-        os.umask(before)
-    assert path.read_bytes() == b"a\n\xc3\xa4"
-    assert [path.name for path in path.parent.iterdir()] == ["a.txt"]
-    if sys.platform != "win32":
-        assert path.stat().st_mode & 0o777 == 0o640
-
-
-@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_whole_file_leaves_what_was_there_when_the_block_fails(
-    tmp_path: Path, error: type[BaseException]
-) -> None:
-    path = tmp_path / "a.txt"
-    path.write_text("old")
-
-    def write_half() -> None:
-        with whole_file(path) as file:
-            file.write("half")
-            raise error("stop")
-
-    with pytest.raises(error):
-        write_half()
-    assert path.read_text() == "old"
-    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
-
-
-def test_whole_file_replaces_a_link_and_leaves_what_it_points_to(tmp_path: Path) -> None:
-    (tmp_path / "precious").write_text("mine")
-    (tmp_path / "a.txt").symlink_to(tmp_path / "precious")
-    with whole_file(tmp_path / "a.txt") as file:
-        file.write("new")
-    assert (tmp_path / "precious").read_text() == "mine"
-    assert not (tmp_path / "a.txt").is_symlink()
-    assert (tmp_path / "a.txt").read_text() == "new"
-
-
-def test_whole_file_never_takes_a_name_that_stands_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Whoever may write in the folder could guess a name and lay a link there.
-    monkeypatch.setattr("mixkd.outputs.secrets.token_hex", lambda _: "00000000")
-    (tmp_path / "precious").write_text("mine")
-    (tmp_path / ".a.txt.mkd-00000000.partial").symlink_to(tmp_path / "precious")
-    with pytest.raises(OSError, match="exists"), whole_file(tmp_path / "a.txt") as file:
-        file.write("new")
-    assert (tmp_path / "precious").read_text() == "mine"
-
-
-def test_whole_file_does_not_replace_a_folder(tmp_path: Path) -> None:
-    (tmp_path / "folder").mkdir()
-    with pytest.raises(OutputError, match="is a folder"), whole_file(tmp_path / "folder"):
-        pass
-
-
-WRITER = """
-import sys
-from pathlib import Path
-from mixkd.outputs import whole_file
-for _ in range(60):
-    with whole_file(Path(sys.argv[1])) as file:
-        file.write(sys.argv[2] * 100_000)
-"""
-
-
-def test_whole_file_of_two_writers_at_once_is_always_whole(tmp_path: Path) -> None:
-    path = tmp_path / "a.txt"
-    with whole_file(path) as file:
-        file.write("c" * 100_000)
-    writers = [subprocess.Popen([sys.executable, "-c", WRITER, path, letter]) for letter in "ab"]
-    while any(writer.poll() is None for writer in writers):
-        text = path.read_text()
-        assert len(text) == 100_000
-        assert len(set(text)) == 1
-    assert [writer.returncode for writer in writers] == [0, 0]
-    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]

@@ -19,10 +19,10 @@ from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from mixkd.compress.checkpoints import load_translator
-from mixkd.compress.config import AugmentConfig
 from mixkd.compress.locate import find_model
 from mixkd.compress.processes import process_state
 from mixkd.compress.selection import choose_rows
+from mixkd.compress.translation import AugmentConfig
 from mixkd.corpus.corpus import Corpus, Example
 from mixkd.corpus.files import Row, check_writable, write_rows
 from mixkd.errors import DataError, OutputError
@@ -146,7 +146,7 @@ def _go_on(done: Path, request: dict[str, Any], *, batch_size: int, overwrite: b
     """Return how many rows of an interrupted run stand in `done`; where there is none, begin the file."""
     header = (json.dumps(request) + "\n").encode("utf-8")
     if done.is_file() and not (resume or overwrite):
-        raise OutputError(f"{done} holds an interrupted run: --resume goes on, --overwrite starts anew")
+        raise OutputError(f"{done} holds an interrupted run: --resume continues it, --overwrite starts again")
     rows: list[bytes] = []
     if done.is_file() and resume:
         lines = done.read_bytes().splitlines(keepends=True)

@@ -1,24 +1,20 @@
-"""The commands of the compress stage: check, augment, finetune, distill."""
+"""The commands of the compress stage: check, finetune, augment, distill."""
 
 import os
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from mixkd import options
-from mixkd.compress.config import (
-    AugmentConfig,
-    AugmentInputs,
-    DistillConfig,
-    DistillInputs,
-    FinetuneConfig,
-    FinetuneInputs,
-    TrainingInputs,
-)
-from mixkd.console import say, warn
-from mixkd.errors import MissingExtraError
+from mixkd.compress.config import DistillConfig, FinetuneConfig
+from mixkd.compress.inputs import CheckConfig, DistillInputs, FinetuneInputs, TrainingInputs
+from mixkd.compress.translation import AugmentConfig, AugmentInputs
+from mixkd.console import answer, warn
+from mixkd.extras import require
+from mixkd.options import DataInputs
+from mixkd.parameters import Json, with_options
+from mixkd.usage import add_command
 
 if TYPE_CHECKING:
     from mixkd.compress.run import StageResult
@@ -26,29 +22,66 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add this stage's commands to `mkd`."""
-    app.command("check")(options.with_options(inputs=options.DataInputs)(_check))
-    app.command("augment")(options.with_options(inputs=AugmentInputs, config=AugmentConfig)(_augment))
-    app.command("finetune")(options.with_options(inputs=FinetuneInputs, config=FinetuneConfig)(_finetune))
-    app.command("distill")(options.with_options(inputs=DistillInputs, config=DistillConfig)(_distill))
+    add_command(app, "check", _check)
+    add_command(app, "finetune", _finetune)
+    add_command(app, "augment", _augment)
+    add_command(app, "distill", _distill)
 
 
-def _finetune(inputs: FinetuneInputs, config: FinetuneConfig) -> None:
-    """Fine-tune an encoder on labelled texts: a teacher."""
+@with_options(inputs=DataInputs, config=CheckConfig)
+def _check(inputs: DataInputs, config: CheckConfig, as_json: Json = False) -> None:
+    """Report problems in the data before training.
+
+    Duplicates, texts in two splits, empty texts, missing classes, truncated texts.
+    """
+    _need_torch()
+    from mixkd.compress.check import check_data
+    from mixkd.compress.checkpoints import load_classifier, load_tokenizer
+    from mixkd.compress.locate import find_model
+    from mixkd.labels import are_scores, label_space_of
+
+    labels = tokenizer = None
+    if config.teacher is not None:
+        folder = find_model(config.teacher)
+        labels = label_space_of(load_classifier(folder).config.to_dict(), model=config.teacher)
+        tokenizer = load_tokenizer(folder)
+    found = check_data(inputs.open(), labels=labels, tokenizer=tokenizer, max_length=config.max_length)
+    lines = []
+    for name, split in found.splits.items():
+        kind = "scores" if are_scores(split.classes) else "classes"
+        lines.append(f"{name}: {split.rows} texts, {len(split.classes)} {kind}")
+    splits = {
+        name: {
+            "rows": split.rows,
+            "classes": split.classes,
+            "empty": split.empty,
+            "unlabelled": split.unlabelled,
+            "duplicates": split.duplicates,
+        }
+        for name, split in found.splits.items()
+    }
+    answer({"splits": splits, "warnings": found.warnings}, *lines, *found.warnings, as_json=as_json)
+
+
+@with_options(config_file=True, inputs=FinetuneInputs, config=FinetuneConfig)
+def _finetune(inputs: FinetuneInputs, config: FinetuneConfig, as_json: Json = False) -> None:
+    """Fine-tune a pretrained encoder on labelled texts, to a teacher."""
     _need_torch()
     from mixkd.compress.finetune import finetune
 
-    _train("teacher", partial(finetune, inputs.model, config=config), inputs)
+    _train("teacher", partial(finetune, inputs.model, config=config), inputs, as_json=as_json)
 
 
-def _distill(inputs: DistillInputs, config: DistillConfig) -> None:
-    """Distil a teacher into a student with MixKD, or another method."""
+@with_options(config_file=True, inputs=DistillInputs, config=DistillConfig)
+def _distill(inputs: DistillInputs, config: DistillConfig, as_json: Json = False) -> None:
+    """Distil a teacher into a student, with MixKD or another method."""
     _need_torch()
     from mixkd.compress.distill import distill
 
-    _train("student", partial(distill, inputs.teacher, config=config), inputs)
+    _train("student", partial(distill, inputs.teacher, config=config), inputs, as_json=as_json)
 
 
-def _train(kind: str, stage: Callable[..., "StageResult"], inputs: TrainingInputs) -> None:
+def _train(kind: str, stage: Callable[..., "StageResult"], inputs: TrainingInputs, *, as_json: bool) -> None:
     result = stage(
         corpus=inputs.open(),
         output=inputs.output,
@@ -57,51 +90,27 @@ def _train(kind: str, stage: Callable[..., "StageResult"], inputs: TrainingInput
         announce=lambda line: warn(f"note: {line}"),
     )
     if os.environ.get("RANK", "0") != "0":
-        return  # of several processes the first one speaks
-    for split, values in result.metrics.items():
-        say(f"{split}: " + ", ".join(f"{name} {value:.4f}" for name, value in values.items()))
-    say(f"{kind}: {result.folder}")
+        return  # of several processes the first one reports
+    lines = [
+        f"{split}: " + ", ".join(f"{name} {value:.4f}" for name, value in values.items())
+        for split, values in result.metrics.items()
+    ]
+    answer(result, *lines, f"{kind}: {result.folder}", as_json=as_json)
 
 
-def _augment(inputs: AugmentInputs, config: AugmentConfig) -> None:
-    """Translate the training texts to another language and back: more texts, for distill --augmented."""
+@with_options(config_file=True, inputs=AugmentInputs, config=AugmentConfig)
+def _augment(inputs: AugmentInputs, config: AugmentConfig, as_json: Json = False) -> None:
+    """Make additional training texts by back-translation, for distill --augmented."""
     _need_torch()
     from mixkd.compress.augment import augment
 
     found = augment(
         inputs.open(), inputs.output, config=config, overwrite=inputs.overwrite, resume=inputs.resume
     )
-    say(f"{found.written} of {found.translated} texts came back in other words: {inputs.output}")
-
-
-def _check(
-    inputs: options.DataInputs,
-    teacher: Annotated[str | None, typer.Option(help="Check its labels and tokenizer too.")] = None,
-    max_length: Annotated[int, typer.Option(help="Tokens per text that truncation is told for.")] = 128,
-) -> None:
-    """Count what would spoil a training: duplicates, leaks, empty texts, missing classes, truncation."""
-    _need_torch()
-    from mixkd.compress.check import check_data
-    from mixkd.compress.checkpoints import load_classifier, load_tokenizer
-    from mixkd.compress.locate import find_model
-    from mixkd.labels import are_scores, label_space_of
-
-    labels = tokenizer = None
-    if teacher is not None:
-        folder = find_model(teacher)
-        labels = label_space_of(load_classifier(folder).config.to_dict(), model=teacher)
-        tokenizer = load_tokenizer(folder)
-    found = check_data(inputs.open(), labels=labels, tokenizer=tokenizer, max_length=max_length)
-    for name, split in found.splits.items():
-        kind = "scores" if are_scores(split.classes) else "classes"
-        say(f"{name}: {split.rows} texts, {len(split.classes)} {kind}")
-    for line in found.warnings:
-        say(line)
+    line = f"{found.written} of {found.translated} texts came back in other words: {inputs.output}"
+    values = {"file": inputs.output, "translated": found.translated, "written": found.written}
+    answer(values, line, as_json=as_json)
 
 
 def _need_torch() -> None:
-    try:
-        import torch  # noqa: F401 - only whether it is there
-        import transformers  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError(error.name or "torch", "compress") from error
+    require("torch", "transformers", extra="compress")

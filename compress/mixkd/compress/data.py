@@ -18,7 +18,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from mixkd.compress.check import DataChecker
-from mixkd.compress.config import Selection
+from mixkd.compress.inputs import Selection
 from mixkd.compress.selection import choose_rows
 from mixkd.corpus.corpus import Corpus, Example
 from mixkd.labels import LabelSpace, stratum_of

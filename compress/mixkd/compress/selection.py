@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from mixkd.compress.config import Selection
+from mixkd.compress.inputs import Selection
 
 HELD_OUT_SHARE = 0.1
 """The share of the training texts that validates where the data has no validation split."""

@@ -41,7 +41,7 @@ from mixkd.compress.processes import on_cpu
 from mixkd.compress.reporting import LineReporter
 from mixkd.errors import ConfigError
 from mixkd.labels import LabelSpace
-from mixkd.outputs import flush
+from mixkd.temporaries import flush
 
 COMPLETE = "complete"
 """The file that a checkpoint gets last: without it the checkpoint is half-written and never loaded."""

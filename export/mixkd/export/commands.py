@@ -1,16 +1,19 @@
 """The commands of the export stage."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mixkd.console import say
+from mixkd.console import answer, say
 from mixkd.export.config import ExportConfig, ExportInputs
-from mixkd.options import Output, Overwrite, with_options
+from mixkd.parameters import Json, Output, Overwrite, with_options
+from mixkd.usage import add_command
 
 if TYPE_CHECKING:
     from mixkd.export import ExportResult
+    from mixkd.export.judge.judge import Quality
 
 Student = Annotated[
     str, typer.Argument(help="A fine-tuned classifier: a folder, as mkd distill writes it, or a hub name.")
@@ -24,8 +27,9 @@ def export(
     inputs: ExportInputs,
     config: ExportConfig,
     overwrite: Overwrite = False,
+    as_json: Json = False,
 ) -> None:
-    """Turn a student into a bundle: int8 ONNX, tokenizer, labels, measured quality."""
+    """Convert a student to a bundle: int8 ONNX graph, tokenizer, labels, measured quality."""
     from mixkd.export import export as run
     from mixkd.progress import TerminalProgress
 
@@ -38,45 +42,74 @@ def export(
             overwrite=overwrite,
             progress=progress,
         )
-    _report(result)
+    answer(_values(result), *_lines(result), as_json=as_json)
 
 
-def _report(result: "ExportResult") -> None:
-    from mixkd.bench.render.cells import signed_difference
-    from mixkd.metrics import format_metric, format_rate
+def _values(result: "ExportResult") -> dict[str, object]:
+    return {
+        "bundle": result.bundle.folder,
+        "recipe": result.bundle.manifest.recipe,
+        "file_bytes": result.file_bytes,
+        "sizes": result.sizes.as_json(),
+        "quality": result.bundle.manifest.quality,
+        "trials": [trial.as_json() for trial in result.trials],
+        "vocabulary": result.trim.as_json() if result.trim else None,
+        "notes": result.notes,
+    }
 
-    sizes, quality = result.sizes, result.quality
-    for trial in result.trials:
-        assert quality is not None, "trials are measured on the data"
-        kept = f", {len(trial.kept)} parts in fp32" if trial.kept else ""
-        time = f"{trial.latency_ms:8.2f} ms" if trial.latency_ms is not None else ""
-        say(
-            f"  {trial.recipe:9} {format_metric(quality.metric, trial.score)} "
-            f"({signed_difference(quality.metric, -trial.drop_points / 100)}), "
-            f"{format_rate(trial.agreement)} of the answers unchanged{time}{kept}"
-        )
-    say(f"{result.bundle.folder} ({result.bundle.manifest.recipe})")
-    say(
+
+def _lines(result: "ExportResult") -> Iterator[str]:
+    from mixkd.metrics import format_rate
+
+    sizes = result.sizes
+    yield from _trials(result)
+    yield f"{result.bundle.folder} ({result.bundle.manifest.recipe})"
+    yield (
         f"  size      {result.file_bytes / 1e6:.2f} MB "
         f"(embeddings {sizes.embeddings_bytes / 1e6:.2f}, encoder {sizes.encoder_bytes / 1e6:.2f}, "
         f"head {sizes.head_bytes / 1e6:.2f})"
     )
-    if quality:
-        name = quality.metric.replace("_", " ")
-        student, fp32 = (format_metric(quality.metric, value) for value in (quality.student, quality.fp32))
-        line = f"  {name:9} {student} in PyTorch, {fp32} fp32"
-        if quality.int8 is not None and quality.int8_agreement is not None:
-            int8 = format_metric(quality.metric, quality.int8)
-            line += f", {int8} int8; {format_rate(quality.int8_agreement)} of the answers unchanged"
-        say(f"{line} ({quality.rows} texts of {quality.split})")
+    if result.quality:
+        yield _quality(result.quality)
     if result.trim:
-        say(f"  words     {result.trim.kept} of {result.trim.size} rows; {result.trim.describe()}")
+        yield f"  words     {result.trim.kept} of {result.trim.size} rows; {result.trim.describe()}"
     for name, value in result.bundle.manifest.quality.items():
         if name.startswith("agreement_on_"):
             processor = name.removeprefix("agreement_on_")
-            say(f"  {processor:9} {format_rate(value)} of the labels are the same there")
+            yield f"  {processor:9} {format_rate(value)} of the labels are the same there"
     for note in result.notes:
-        say(f"  note: {note}")
+        yield f"  note: {note}"
+
+
+def _trials(result: "ExportResult") -> Iterator[str]:
+    from mixkd.bench.render.cells import signed_difference
+    from mixkd.metrics import format_metric, format_rate
+
+    for trial in result.trials:
+        assert result.quality is not None, "trials are measured on the data"
+        kept = f", {len(trial.kept)} parts in fp32" if trial.kept else ""
+        time = f"{trial.latency_ms:8.2f} ms" if trial.latency_ms is not None else ""
+        metric = result.quality.metric
+        score, change = (
+            format_metric(metric, trial.score),
+            signed_difference(metric, -trial.drop_points / 100),
+        )
+        yield (
+            f"  {trial.recipe:9} {score} ({change}), "
+            f"{format_rate(trial.agreement)} of the answers unchanged{time}{kept}"
+        )
+
+
+def _quality(quality: "Quality") -> str:
+    from mixkd.metrics import format_metric, format_rate
+
+    name = quality.metric.replace("_", " ")
+    student, fp32 = (format_metric(quality.metric, value) for value in (quality.student, quality.fp32))
+    line = f"  {name:9} {student} in PyTorch, {fp32} fp32"
+    if quality.int8 is not None and quality.int8_agreement is not None:
+        int8 = format_metric(quality.metric, quality.int8)
+        line += f", {int8} int8; {format_rate(quality.int8_agreement)} of the answers unchanged"
+    return f"{line} ({quality.rows} texts of {quality.split})"
 
 
 def inspect(bundle: Annotated[Path, typer.Argument(help="The bundle's folder.")]) -> None:
@@ -88,5 +121,5 @@ def inspect(bundle: Annotated[Path, typer.Argument(help="The bundle's folder.")]
 
 def register(app: typer.Typer) -> None:
     """Add this stage's commands to `mkd`."""
-    app.command()(export)
-    app.command()(inspect)
+    add_command(app, "export", export)
+    add_command(app, "inspect", inspect)

@@ -6,7 +6,8 @@ from typing import Self
 
 from mixkd.corpus.corpus import Corpus
 from mixkd.errors import ConfigError
-from mixkd.options import DataInputs, option
+from mixkd.options import DataInputs, Group, check_limits, option
+from mixkd.task import LEAST_LENGTH
 
 DEFAULT_DROP = 0.5
 """The accuracy budget in points where several recipes are compared and none was given."""
@@ -91,6 +92,7 @@ class ExportInputs(DataInputs):
     data: str = option(
         "",
         "Labelled texts to measure on: a folder, a file, a built-in name or a hub name.",
+        group=Group.DATA,
     )
 
     def open_if_given(self) -> Corpus | None:
@@ -102,57 +104,73 @@ class ExportInputs(DataInputs):
 class ExportConfig:
     """Every choice of an export; the defaults are what `mkd export --int8` does."""
 
-    int8: bool = option(True, "Quantize to int8; --no-int8 writes a plain fp32 bundle.")
+    int8: bool = option(True, "Quantize to int8; --no-int8 writes an fp32 bundle.", group=Group.QUANTIZATION)
     recipe: tuple[Recipe, ...] = option(
         (Recipe.PORTABLE,),
-        "How to quantize; may be repeated: each recipe is measured and the fastest one within the accuracy "
-        "budget is kept.",
+        "How to quantize: portable, fast or static. May be repeated: each recipe is measured and the fastest "
+        "one within the accuracy budget is kept.",
+        group=Group.QUANTIZATION,
     )
     fastest: bool = option(
-        False, "Measure every recipe and keep the fastest one within the accuracy budget; needs --data."
-    )
-    embeddings: TableFormat = option(TableFormat.INT8, "The format of the embedding tables.")
-    vocabulary: VocabularyChoice = option(
-        VocabularyChoice(),
-        "full; trim: only the pieces of the training texts, with trim:N also the N most frequent others; "
-        "share or share:N: the same rows, but the other pieces use the row of the most similar piece; "
-        "trim and share need --data.",
-    )
-    keep_fp32: bool = option(False, "Keep the fp32 graph in the bundle, beside the int8 one.")
-    with_tokenizer: bool = option(
         False,
-        "Also write onnx/text_to_label.onnx, which takes the text itself: it needs onnxruntime-extensions.",
-    )
-    max_length: int | None = option(
-        None, "Tokens per text, special ones included [the length used in training, else 128]."
+        "Measure every recipe and keep the fastest one within the accuracy budget; needs --data.",
+        group=Group.QUANTIZATION,
     )
     max_drop: float | None = option(
         None,
-        "Accuracy budget: points that int8 may lose against the PyTorch student; needs --data "
-        f"[{DEFAULT_DROP} where recipes are compared].",
+        "Accuracy budget: points that int8 may lose against the PyTorch student; needs --data.",
+        group=Group.QUANTIZATION,
+        otherwise=f"{DEFAULT_DROP} where recipes are compared",
+        least=0,
+        most=100,
     )
     target_isa: tuple[str, ...] = option(
         (),
         "Also answer on this processor, emulated by qemu, and compare: haswell, nehalem or aarch64; may be "
         "repeated; needs --data.",
+        group=Group.QUANTIZATION,
+    )
+    embeddings: TableFormat = option(
+        TableFormat.INT8, "The format of the embedding tables.", group=Group.QUANTIZATION
+    )
+    vocabulary: VocabularyChoice = option(
+        VocabularyChoice(),
+        "full; trim: only the pieces of the training texts, with trim:N also the N most frequent others; "
+        "share or share:N: the same rows, but the other pieces use the row of the most similar piece; "
+        "trim and share need --data.",
+        group=Group.BUNDLE,
+    )
+    max_length: int | None = option(
+        None,
+        "Tokens per text, special tokens included.",
+        group=Group.BUNDLE,
+        otherwise="the length used in training, else 128",
+        least=LEAST_LENGTH,
+    )
+    keep_fp32: bool = option(
+        False, "Keep the fp32 graph in the bundle, beside the int8 one.", group=Group.BUNDLE
+    )
+    with_tokenizer: bool = option(
+        False,
+        "Also write onnx/text_to_label.onnx, which takes the text itself: it needs onnxruntime-extensions.",
+        group=Group.BUNDLE,
     )
     publish_examples: bool = option(
         False,
         "Write texts whose label int8 changed into README.md and export.json, where everyone who gets the "
         "bundle can read them.",
+        group=Group.BUNDLE,
     )
-    seed: int = option(0, "Seed of the choice of texts for measuring sensitivity.")
+    seed: int = option(0, "Seed of the choice of texts for measuring sensitivity.", group=Group.QUANTIZATION)
 
     def __post_init__(self) -> None:
         """Refuse what can't be done."""
-        if self.max_length is not None and self.max_length < 4:
-            raise ConfigError(f"--max-length must be at least 4, not {self.max_length}")
+        problems = []
         if not self.recipe:
-            raise ConfigError("--recipe must name at least one recipe")
-        if self.max_drop is not None and not 0 <= self.max_drop <= 100:
-            raise ConfigError(f"--max-drop must be between 0 and 100, not {self.max_drop:g}")
+            problems.append("--recipe must name at least one recipe")
         if self.max_drop is not None and not self.int8:
-            raise ConfigError("--max-drop limits what int8 loses: leave out --max-drop or --no-int8")
+            problems.append("--max-drop limits what int8 loses: leave out --max-drop or --no-int8")
+        check_limits(self, problems)
 
     @property
     def recipes(self) -> tuple[Recipe, ...]:

@@ -12,7 +12,7 @@ from mixkd.compress.distill import distill
 from mixkd.compress.finetune import finetune
 from mixkd.corpus.corpus import open_corpus
 from mixkd.export import ExportConfig, export
-from mixkd.outputs import check_output
+from mixkd.outputs import claim_folder
 from mixkd.progress import Progress, no_progress
 
 DATA = "clinc150"
@@ -66,8 +66,8 @@ def quickstart(
     Raises:
         MkdError: As the stages do.
     """
-    if not resume:
-        check_output(output, overwrite=overwrite)
+    if not (resume and output.is_dir()):
+        claim_folder(output, (), overwrite=overwrite)
     corpus = open_corpus(DATA)
     if smoke:
         corpus = corpus.thinned(_SMOKE_STRIDE)

@@ -1,8 +1,6 @@
 """`mkd search`: the best student that keeps a latency and a size, training only those that can."""
 
 import json
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,18 +18,19 @@ from mixkd.compress.student import layer_count
 from mixkd.corpus.corpus import Corpus
 from mixkd.errors import ConfigError, MkdError, OutputError
 from mixkd.export import export
-from mixkd.outputs import check_output, clear_write_errors, whole_file
+from mixkd.outputs import clear_write_errors, fresh_folder, whole_file
+from mixkd.ownership import mark
 from mixkd.pipeline.search_grid import Candidate, SearchConfig, make_grid
 from mixkd.pipeline.search_measuring import Measuring, Probe, why_absent
 from mixkd.pipeline.search_outcomes import Outcome, State, best_fitting, drop_out, mark_pareto
 from mixkd.progress import Progress, no_progress
 from mixkd.runs import read_run
 from mixkd.runtime.bundle import Bundle, open_bundle
+from mixkd.temporaries import remove_leftovers, temporary_folder
 
 RESULT_FILE = "search.json"
 _ASKED_FILE = "asked.json"
 _PROBES_FILE = "untrained.json"
-_SCRATCH = ".untrained-"
 _FORMAT = 1
 
 
@@ -105,17 +104,12 @@ def _open_output(output: Path, asked: dict[str, Any], *, overwrite: bool, resume
     if file.is_file() and resume:
         if file.read_text(encoding="utf-8") != text:
             raise ConfigError(f"{output} was begun with another teacher, data or training (see {file.name})")
-        for left in output.glob(f"{_SCRATCH}*"):
-            shutil.rmtree(left, ignore_errors=True)
         return
     if file.is_file() and not overwrite:
-        raise OutputError(f"{output} holds a search: --resume goes on with it, --overwrite starts anew")
-    check_output(output, overwrite=overwrite)
-    with clear_write_errors(output):
-        shutil.rmtree(output, ignore_errors=True)
-        output.mkdir(parents=True)
-        with whole_file(file) as begun:
-            begun.write(text)
+        raise OutputError(f"{output} holds a search: --resume continues it, --overwrite starts again")
+    with fresh_folder(output, overwrite=overwrite) as folder:
+        mark(folder, [_ASKED_FILE, _PROBES_FILE, RESULT_FILE])
+        (folder / _ASKED_FILE).write_text(text, encoding="utf-8")
 
 
 class _Search:
@@ -176,8 +170,9 @@ class _Search:
         new = [candidate for candidate in candidates if candidate.name not in probes]
         if new:
             self._announce(f"measuring {len(new)} untrained students")
-            with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=self._output) as scratch:
-                probes |= {probe.name: probe for probe in self._measuring.probe(new, Path(scratch))}
+            remove_leftovers(file)
+            with temporary_folder(file) as scratch:
+                probes |= {probe.name: probe for probe in self._measuring.probe(new, scratch)}
             # What failed is tried again the next time.
             kept = [asdict(probe) for probe in probes.values() if probe.failure is None]
             with whole_file(file) as kept_file:
@@ -226,9 +221,8 @@ class _Search:
         )
 
     def _keep_report(self, report: Report) -> None:
-        folder = self._output / "report"
-        folder.mkdir(exist_ok=True)
-        write_report(report, folder)
+        with fresh_folder(self._output / "report", overwrite=True) as folder:
+            write_report(report, folder)
 
     def _write_result(self, found: Sequence[Outcome], best: Outcome | None, metric: str) -> None:
         body = {

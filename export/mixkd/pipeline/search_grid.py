@@ -3,10 +3,12 @@
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from mixkd.compress.config import DistillConfig, DistillInputs
+from mixkd.compress.config import DistillConfig
+from mixkd.compress.inputs import DistillInputs
+from mixkd.configs import read_config
 from mixkd.errors import ConfigError
 from mixkd.export.config import ExportConfig, Recipe, Rows, VocabularyChoice
-from mixkd.options import option, read_config
+from mixkd.options import Group, check_limits, option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,22 +16,39 @@ class SearchConfig:
     """What `mkd search` is asked for, and the grid that it looks in."""
 
     max_latency_ms: float | None = option(
-        None, "The most that the median text may take, tokenization inside."
+        None,
+        "The largest median latency of a text, tokenization included, in milliseconds.",
+        group=Group.SEARCH,
+        otherwise="no limit",
+        above=0,
     )
-    max_size_mb: float | None = option(None, "The largest file of weights, in megabytes of 10^6 bytes.")
+    max_size_mb: float | None = option(
+        None,
+        "The largest file of weights, in megabytes of 10^6 bytes.",
+        group=Group.SEARCH,
+        otherwise="no limit",
+        above=0,
+    )
     layers: tuple[int, ...] = option(
-        (), "A number of the teacher's layers to keep; may be repeated [1 to half of the teacher's]."
+        (),
+        "A number of the teacher's layers to keep; may be repeated.",
+        group=Group.STUDENT,
+        otherwise="each from 1 to half of the teacher's",
     )
-    student: tuple[str, ...] = option((), "Also start from this model; may be repeated.")
-    recipe: tuple[Recipe, ...] = option((Recipe.PORTABLE,), "A recipe of mkd export; may be repeated.")
+    student: tuple[str, ...] = option(
+        (), "Also start from this model: a folder or a hub name; may be repeated.", group=Group.STUDENT
+    )
+    recipe: tuple[Recipe, ...] = option(
+        (Recipe.PORTABLE,), "A recipe of mkd export; may be repeated.", group=Group.BUNDLE
+    )
     vocabulary: tuple[VocabularyChoice, ...] = option(
-        (VocabularyChoice(), VocabularyChoice(Rows.TRIM)), "A vocabulary of mkd export; may be repeated."
+        (VocabularyChoice(), VocabularyChoice(Rows.TRIM)),
+        "A vocabulary of mkd export; may be repeated.",
+        group=Group.BUNDLE,
     )
 
     def __post_init__(self) -> None:
-        for flag, value in (("--max-latency-ms", self.max_latency_ms), ("--max-size-mb", self.max_size_mb)):
-            if value is not None and value <= 0:
-                raise ConfigError(f"{flag} must be above 0, not {value}")
+        check_limits(self)
 
     def too_much(self, *, latency_ms: float | None, size_bytes: int) -> str | None:
         """Return which limit is broken and by what, or None where both are kept."""

@@ -3,64 +3,122 @@
 from dataclasses import dataclass
 from typing import Any
 
-from mixkd.errors import ConfigError
-from mixkd.options import Preset, option
+from mixkd.options import Group, Preset, check_limits, must_be, option
+
+MOST_RESAMPLES = 100_000
+"""A hundred times what Efron and Tibshirani (1993) recommend for an interval. `mkd compare` draws as often as
+a report says, and the report may be a stranger's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchConfig:
     """Every choice of a measurement; the defaults take a minute or two for a small encoder."""
 
-    samples: int = option(1024, "Timed texts per variant, at least; a p90 needs 64, a p99 needs 662.")
-    min_seconds: float = option(0.0, "Continue until each variant was timed for so many seconds.")
+    samples: int = option(
+        1024,
+        "Timed texts per variant, at least; a p90 needs 64, a p99 needs 662.",
+        group=Group.MEASUREMENT,
+        least=16,
+    )
+    min_seconds: float = option(
+        0.0,
+        "Continue until each variant was timed for so many seconds.",
+        group=Group.MEASUREMENT,
+        least=0,
+    )
     max_seconds: float | None = option(
-        None, "Stop timing after so many seconds, as soon as there are samples for a p90."
+        None,
+        "Stop timing after so many seconds, as soon as there are samples for a p90.",
+        group=Group.MEASUREMENT,
+        otherwise="no limit",
+        least=0,
     )
-    block: int = option(16, "Texts that one variant answers before the next variant's turn.")
-    curve_samples: int = option(48, "Timed texts per length of the length curve; 0 leaves it out.")
-    quality_rows: int | None = option(None, "Rows that are judged, drawn with the seed [the whole split].")
+    block: int = option(
+        16,
+        "Texts that one variant answers before the next variant's turn.",
+        group=Group.MEASUREMENT,
+        least=1,
+    )
+    curve_samples: int = option(
+        48, "Timed texts per length of the length curve; 0 leaves it out.", group=Group.MEASUREMENT, least=0
+    )
+    quality_rows: int | None = option(
+        None,
+        "Rows that are judged, drawn with the seed.",
+        group=Group.MEASUREMENT,
+        otherwise="the whole split",
+        least=1,
+    )
     judge_seconds: float | None = option(
-        None, "Judge fewer rows, evenly spaced, where the slowest variant needs more seconds than this."
+        None,
+        "Judge fewer rows, evenly spaced, where the slowest variant needs more seconds than this.",
+        group=Group.MEASUREMENT,
+        otherwise="no limit",
+        least=0,
     )
-    split: str | None = option(None, "The split to measure on [test, else validation].")
-    threads: int = option(1, "Threads per call, the same for every engine.")
-    seed: int = option(0, "Seed of the texts, of the arrival times and of the bootstrap.")
-    resamples: int = option(1000, "Bootstrap draws behind every interval.")
+    split: str | None = option(
+        None, "The split to measure on.", group=Group.DATA, otherwise="test, else validation"
+    )
+    threads: int = option(1, "Threads per call, the same for every engine.", group=Group.MEASUREMENT, least=1)
+    seed: int = option(
+        0, "Seed of the texts, of the arrival times and of the bootstrap.", group=Group.MEASUREMENT
+    )
+    resamples: int = option(
+        1000,
+        "Bootstrap draws behind every interval.",
+        group=Group.MEASUREMENT,
+        least=100,
+        most=MOST_RESAMPLES,
+    )
     teacher_int8: bool = option(
-        True, "Also measure the teacher quantized like the student, to see what int8 alone gives."
+        True,
+        "Also measure the teacher quantized like the student, to see what int8 alone gives.",
+        group=Group.VARIANTS,
     )
     scenarios: bool = option(
-        False, "Also measure batches, pauses between calls, random arrivals and the growth of memory."
+        False,
+        "Also measure batches, pauses between calls, random arrivals and the growth of memory.",
+        group=Group.SCENARIOS,
     )
-    paced_samples: int = option(128, "Texts that are answered after a pause each.")
-    paced_gap_ms: float = option(50.0, "The pause, in milliseconds.")
-    server_target_ms: float = option(50.0, "The p99 latency that random arrivals must keep, in milliseconds.")
+    paced_samples: int = option(
+        128, "Texts that are answered after a pause each.", group=Group.SCENARIOS, least=1
+    )
+    paced_gap_ms: float = option(50.0, "The pause, in milliseconds.", group=Group.SCENARIOS, above=0)
+    server_target_ms: float = option(
+        50.0,
+        "The p99 latency that random arrivals must keep, in milliseconds.",
+        group=Group.SCENARIOS,
+        above=0,
+    )
     server_seconds: float = option(
-        5.0, "Seconds that each tried rate of arrivals is kept up; longer where a p99 needs more samples."
+        5.0,
+        "Seconds that each tried rate of arrivals is kept up; longer where a p99 needs more samples.",
+        group=Group.SCENARIOS,
+        least=0,
     )
-    growth_calls: int = option(10_000, "Calls over which the growth of memory is measured.")
-    growth_limit_s: float = option(60.0, "Seconds after which these calls end, on a slow variant.")
+    growth_calls: int = option(
+        10_000, "Calls over which the growth of memory is measured.", group=Group.SCENARIOS, least=1
+    )
+    growth_limit_s: float = option(
+        60.0, "Seconds after which these calls end, on a slow variant.", group=Group.SCENARIOS, least=0
+    )
     cold_starts: int = option(
-        0, "Process starts per variant, with the files in the page cache and without; 0 leaves them out."
+        0,
+        "Process starts per variant, with the files in the page cache and without; 0 leaves them out.",
+        group=Group.SCENARIOS,
+        least=0,
     )
-    emulated_rows: int = option(60, "Rows that an emulated processor is asked.")
+    emulated_rows: int = option(
+        60, "Rows that an emulated processor is asked.", group=Group.MEASUREMENT, least=1
+    )
 
     def __post_init__(self) -> None:
         """Refuse what can't be measured."""
-        for name, least in _LEAST.items():
-            value = getattr(self, name)
-            if value is not None and not value >= least:
-                raise ConfigError(f"{_flag(name)} must be at least {least}, not {value}")
-        for name in _ABOVE_0:
-            value = getattr(self, name)
-            if not value > 0:
-                raise ConfigError(f"{_flag(name)} must be above 0, not {value}")
-        if self.resamples > MOST_RESAMPLES:
-            raise ConfigError(f"--resamples must be at most {MOST_RESAMPLES}, not {self.resamples}")
+        problems = []
         if self.max_seconds is not None and self.max_seconds < self.min_seconds:
-            raise ConfigError(
-                f"--max-seconds must be at least --min-seconds ({self.min_seconds}), not {self.max_seconds}"
-            )
+            least = f"at least --min-seconds ({self.min_seconds})"
+            problems.append(must_be("max_seconds", least, self.max_seconds))
+        check_limits(self, problems)
 
     @classmethod
     def quick(cls, **given: Any) -> "BenchConfig":
@@ -91,30 +149,3 @@ PRESETS = {
     ),
 }
 """What one flag sets; the times hold for a small encoder on two cores."""
-
-MOST_RESAMPLES = 100_000
-"""A hundred times what Efron and Tibshirani (1993) recommend for an interval. `mkd compare` draws as often as
-a report says, and the report may be a stranger's."""
-
-_LEAST = {
-    "samples": 16,
-    "block": 1,
-    "curve_samples": 0,
-    "threads": 1,
-    "resamples": 100,
-    "min_seconds": 0,
-    "max_seconds": 0,
-    "quality_rows": 1,
-    "judge_seconds": 0,
-    "paced_samples": 1,
-    "server_seconds": 0,
-    "growth_calls": 1,
-    "growth_limit_s": 0,
-    "cold_starts": 0,
-    "emulated_rows": 1,
-}
-_ABOVE_0 = ("server_target_ms", "paced_gap_ms")
-
-
-def _flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"

@@ -1,85 +1,124 @@
-"""The commands of the runtime stage."""
+"""The commands of the runtime stage: predict, calibrate."""
 
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import tee
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mixkd import options
-from mixkd.console import answer as give
-from mixkd.console import say, say_fields
+from mixkd.console import answer, say_fields
 from mixkd.errors import DataError
+from mixkd.options import DataInputs, Group, check_limits, option, required
+from mixkd.parameters import Json, with_options
 from mixkd.runtime.presets import Preset
+from mixkd.usage import add_command
 
 if TYPE_CHECKING:
     from mixkd.runtime.encoding import Text
 
-BundleFolder = Annotated[Path, typer.Argument(metavar="BUNDLE", help="The folder that mkd export wrote.")]
+BundleFolder = Annotated[
+    Path, typer.Argument(metavar="BUNDLE", help="The bundle: a folder that mkd export wrote.")
+]
 
 
 def register(app: typer.Typer) -> None:
     """Add this stage's commands to `mkd`."""
-    app.command()(predict)
-    app.command()(calibrate)
+    add_command(app, "predict", predict)
+    add_command(app, "calibrate", calibrate)
 
 
+@dataclass(frozen=True, kw_only=True)
+class PredictConfig:
+    """The options of `mkd predict`."""
+
+    pairs: bool = option(False, "Each line is text, tab, second text.", group=Group.DATA)
+    top_k: int = option(
+        0, "Also print this many of the best labels, with scores.", group=Group.ANSWER, least=0
+    )
+    threshold: float | None = option(
+        None,
+        "The score below which the bundle abstains or a label is left out.",
+        group=Group.ANSWER,
+        otherwise="the bundle's",
+        least=0,
+        most=1,
+    )
+    preset: Preset = option(
+        Preset.BALANCED, "What the runtime optimizes: speed, memory, or both.", group=Group.OTHER
+    )
+    threads: int | None = option(
+        None, "Threads per call.", group=Group.OTHER, otherwise="the available processors", least=1
+    )
+
+    def __post_init__(self) -> None:
+        check_limits(self)
+
+
+@with_options(config=PredictConfig)
 def predict(
     bundle: BundleFolder,
     texts: Annotated[
         list[str] | None, typer.Argument(help="Texts; without any, the lines of standard input.")
     ] = None,
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per text.")] = False,
-    pairs: Annotated[bool, typer.Option("--pairs", help="A tab parts a text from its second text.")] = False,
-    top_k: Annotated[int, typer.Option(min=0, help="Also give this many of the best labels.")] = 0,
-    threshold: Annotated[
-        float | None, typer.Option(help="The least score that counts [the bundle's].")
-    ] = None,
-    preset: Annotated[Preset, typer.Option(help="What to spend on memory and time.")] = Preset.BALANCED,
-    threads: Annotated[int | None, typer.Option(help="Threads [the processors it may use].")] = None,
+    config: PredictConfig,
+    as_json: Json = False,
 ) -> None:
-    """Label texts, in order: a line with label, tab, score for each."""
+    """Predict the label of each text.
+
+    For each text one line: label, tab, score; with --json one JSON object.
+    """
     from mixkd.runtime.classifier import Classifier
     from mixkd.runtime.predictor import WINDOW
 
-    classifier = Classifier.load(bundle, threads=threads, preset=preset, threshold=threshold)
-    shown, asked = tee(_texts(texts, pairs))
+    if not texts and sys.stdin is None:
+        raise DataError("standard input is closed: give the texts as arguments")
+    classifier = Classifier.load(
+        bundle, threads=config.threads, preset=config.preset, threshold=config.threshold
+    )
+    shown, asked = tee(_texts(texts, config.pairs))
     # Who types wants each answer at once.
     window = 1 if not texts and sys.stdin.isatty() else WINDOW
-    answers = classifier.stream(asked, top_k=top_k, window=window)
+    found = classifier.stream(asked, top_k=config.top_k, window=window)
     # The answers first: they pull the texts, and the last pull must find neither.
-    for answer, text in zip(answers, shown, strict=False):
+    for prediction, text in zip(found, shown, strict=False):
         if as_json:
-            give({"text": text, **asdict(answer)}, as_json=True)
+            answer({"text": text, **asdict(prediction)}, as_json=True)
             continue
-        names = ",".join(answer.labels) or answer.label
-        best = (f"{name}={share:.4f}" for name, share in answer.top)
-        say_fields(names, f"{answer.score:.4f}", *best)
+        names = ",".join(prediction.labels) or prediction.label
+        best = (f"{name}={share:.4f}" for name, share in prediction.top)
+        say_fields(names, f"{prediction.score:.4f}", *best)
 
 
-@options.with_options(inputs=options.DataInputs)
+@dataclass(frozen=True, kw_only=True)
+class OutOfScope:
+    """The texts of none of the labels, and the answer to them."""
+
+    oos: str = required("Texts of none of the labels: a file, or clinc150 for those that it comes with.")
+    oos_test: str | None = option(
+        None,
+        "More of them, to measure the threshold on texts that did not choose it.",
+        group=Group.DATA,
+    )
+    abstain_label: str = option("out_of_scope", "The answer below the threshold.", group=Group.ANSWER)
+
+
+@with_options(inputs=DataInputs, outside=OutOfScope)
 def calibrate(
     bundle: BundleFolder,
     *,
-    inputs: options.DataInputs,
-    oos: Annotated[
-        str,
-        typer.Option(help="Texts of none of the labels: a file, or clinc150 for those that come with it."),
-    ],
-    oos_test: Annotated[
-        str | None, typer.Option(help="More of them, that judge the threshold without choosing it.")
-    ] = None,
-    abstain_label: Annotated[str, typer.Option(help="The answer below the threshold.")] = "out_of_scope",
-    as_json: Annotated[bool, typer.Option("--json", help="All of it as one JSON object.")] = False,
+    inputs: DataInputs,
+    outside: OutOfScope,
+    as_json: Json = False,
 ) -> None:
     """Choose the score below which the bundle abstains, and write it into its manifest."""
     from mixkd.corpus.corpus import BUILT_IN, built_in_file, open_corpus
     from mixkd.runtime.calibration import calibrate as choose
 
+    oos, oos_test = outside.oos, outside.oos_test
     if oos in BUILT_IN:
         oos, oos_test = (str(built_in_file(oos, f"oos_{split}.tsv")) for split in ("validation", "test"))
     plain = replace(inputs.columns(), label=None)
@@ -88,19 +127,17 @@ def calibrate(
         inputs.open(),
         open_corpus(oos, plain),
         out_of_scope_test=open_corpus(oos_test, plain) if oos_test else None,
-        abstain_label=abstain_label,
+        abstain_label=outside.abstain_label,
     )
-    if as_json:
-        give(found, as_json=True)
-        return
-    say(f"threshold {found.threshold:.4f}, below it the label {found.abstain_label!r}")
+    lines = [f"threshold {found.threshold:.4f}, below it the label {found.abstain_label!r}"]
     for name, result in (("chosen on", found.chosen_on), ("judged on", found.judged_on)):
         if result is not None:
-            say(
+            lines.append(
                 f"{name} {result.in_scope_texts} + {result.out_of_scope_texts} texts: in-scope accuracy "
                 f"{result.in_scope_accuracy:.2%} (without threshold {result.in_scope_accuracy_before:.2%}), "
                 f"out-of-scope recall {result.out_of_scope_recall:.2%}"
             )
+    answer(found, *lines, as_json=as_json)
 
 
 def _texts(arguments: list[str] | None, pairs: bool) -> Iterator["Text"]:
@@ -110,9 +147,7 @@ def _texts(arguments: list[str] | None, pairs: bool) -> Iterator["Text"]:
             continue
         first, tab, second = line.partition("\t")
         if not tab:
-            raise DataError(
-                f"text {number} has no tab: with --pairs each is a text, a tab and its second text"
-            )
+            raise DataError(f"text {number} has no tab: with --pairs each line is text, tab, second text")
         yield first, second
 
 

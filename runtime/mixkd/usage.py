@@ -1,0 +1,61 @@
+"""The help pages of `mkd`: options in named groups, commands in the order of the work, nothing cut short."""
+
+from collections.abc import Callable
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from mixkd.options import Group
+
+ORDER = (
+    *("check", "finetune", "augment", "distill", "export", "inspect", "predict", "calibrate"),
+    *("bench", "compare", "targets", "search", "quickstart"),
+)
+"""The commands in the order in which they are used."""
+
+
+class Command(TyperCommand):
+    """A command whose help shows its options by group."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the arguments, then a section per group."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record is not None:
+                sections.setdefault(_section(param), []).append(record)
+        for name in sorted(sections, key=_SECTIONS.index):
+            with formatter.section(name):
+                formatter.write_dl(sections[name])
+
+
+class Commands(TyperGroup):
+    """All commands, in the order of the work, each with the whole first sentence of its help."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names, in the order of the work."""
+        return sorted(self.commands, key=ORDER.index)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write a line or more per command."""
+        rows = [(name, self._first_paragraph(name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+    def _first_paragraph(self, name: str) -> str:
+        return " ".join((self.commands[name].help or "").split("\n\n")[0].split())
+
+
+def add_command(app: typer.Typer, name: str, function: Callable[..., None]) -> None:
+    """Add a function to `mkd` as a command."""
+    app.command(name, cls=Command)(function)
+
+
+_SECTIONS = ("Arguments", *map(str, Group))
+
+
+def _section(param: Any) -> str:
+    if param.param_type_name == "argument":
+        return _SECTIONS[0]
+    return str(getattr(param, "rich_help_panel", None) or Group.OTHER)
