@@ -20,7 +20,7 @@ from mixkd.export.files import make_manifest, write_details, write_graphs, write
 from mixkd.export.graph.probabilities import add_probabilities
 from mixkd.export.graph.rewrite import rewrite
 from mixkd.export.graph.tokenizer_graph import check_tokenizer, write_text_graph
-from mixkd.export.int8.budget import Choice, Quantizer, Trial, choose
+from mixkd.export.int8.budget import Candidate, Choice, Quantizer, Trial, choose
 from mixkd.export.int8.ranges import calibrated_ranges
 from mixkd.export.judge.flips import Comparison, compare
 from mixkd.export.judge.judge import Judge, Quality, graph_logits
@@ -151,7 +151,7 @@ def _make(
     add_probabilities(fp32, opened.task)
     step(_QUANTIZE)
     calibrate = partial(calibrated_ranges, fp32, corpus, tokenizer=folder, max_length=opened.max_length)
-    quantizer = Quantizer(fp32, config.embeddings, calibrate)
+    quantizer = Quantizer(fp32, calibrate)
     choice = _quantize(quantizer, config, chooser, progress) if config.int8 else None
     int8 = choice.quantized.model if choice else None
     _check_graph(fp32 if int8 is None else int8, opened, folder)
@@ -225,7 +225,7 @@ def _quantize(
     if chooser is not None:
         return choose(quantizer, config, chooser, tell=partial(_tell, progress, _QUANTIZE))
     (recipe,) = config.recipes
-    return Choice(quantizer.quantize(recipe), recipe, (), ())
+    return Choice(quantizer.quantize(Candidate(recipe=recipe, tables=config.embeddings)), recipe)
 
 
 def _check_graph(graph: ModelProto, student: Student, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""`mkd quickstart`: the whole way on the embedded data, from a pretrained encoder to a measured bundle."""
+"""`mkd quickstart`: every stage on the built-in data, from a pretrained encoder to a measured bundle."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -56,12 +56,12 @@ def quickstart(
     Args:
         output: Gets the folders teacher, student, bundle and report.
         model: The encoder the teacher starts from.
-        smoke: Use a twentieth of the texts and a short measurement: shows that all works, in a minute.
-        seed: Of everything random.
+        smoke: Use a twentieth of the texts and a short measurement, to see in a minute that everything works.
+        seed: Seed of everything random.
         overwrite: Replace what `output` holds.
-        resume: Keep the stages that are done in `output`, and go on with the one that was interrupted.
-        announce: Told what begins.
-        progress: Told how far the measurement is.
+        resume: Keep the stages that are complete in `output`, and continue the one that was interrupted.
+        announce: Called with a line when a stage begins.
+        progress: Called with each step of the export and the measurement.
 
     Raises:
         MkdError: As the stages do.
@@ -118,7 +118,7 @@ def quickstart(
 
 
 def _teacher_config(smoke: bool, seed: int) -> FinetuneConfig:
-    # Two epochs of large steps without dropout: tuned for a short time on two cores, not for the last tenth.
+    # Two epochs with a large learning rate and no dropout: tuned for a short run on two cores.
     return FinetuneConfig(
         epochs=4 if smoke else 2,
         batch_size=32 if smoke else 64,
@@ -137,5 +137,5 @@ def _student_config(smoke: bool, seed: int) -> DistillConfig:
 def _bench_config(smoke: bool, seed: int) -> BenchConfig:
     if smoke:
         return BenchConfig.quick(seed=seed)
-    # Enough samples for a p90, and every test text judged: a standard run would take minutes longer.
+    # Enough samples for a p90, and quality on every test text; the defaults would take minutes longer.
     return BenchConfig(samples=256, curve_samples=16, teacher_int8=False, seed=seed)

@@ -1,4 +1,4 @@
-"""What a search measures: students before their training, and the bundles that were made."""
+"""Measures the candidates of a search: untrained students, and the finished bundles."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,19 +25,19 @@ from mixkd.runtime.bundle import Bundle
 
 _PROBE_ROWS = 200
 _PROBE_STRIDE = 100
-"""Exporting judges, too: of an untrained student that is worth every hundredth text."""
+"""An export measures quality, too; for an untrained student every hundredth text is enough."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """What a candidate costs before it knows anything: training changes neither its speed nor its size.
+    """The speed and size of an untrained candidate; training changes neither.
 
     Attributes:
         name: The candidate.
         p50_ms: Median latency.
         low_ms: The lower end of its interval.
         size_bytes: The file of weights.
-        failure: Why it couldn't be made or measured; the others are None then.
+        failure: Why it couldn't be made or measured; the other fields are None then.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Measuring:
         """Measure candidates untrained.
 
         Args:
-            candidates: Which.
+            candidates: The candidates.
             scratch: A folder for their files.
         """
         bundles: dict[str, Bundle] = {}
@@ -90,14 +90,14 @@ class Measuring:
     def bench(
         self, bundles: Mapping[str, Bundle], *, split: str | None = None, rows: int | None = None
     ) -> Report:
-        """Measure bundles together, in turns.
+        """Measure bundles together, taking turns.
 
         Args:
             bundles: By name.
             split: The texts; None takes what `mkd bench` takes.
-            rows: How many of them are judged; None judges all.
+            rows: How many of them the quality is measured on; None takes all.
         """
-        # Enough texts for a median; the curve, the teacher and p99 belong to `mkd bench`.
+        # Enough texts for a median. The length curve, the teacher and the p99 are left to `mkd bench`.
         config = BenchConfig(
             samples=256, curve_samples=0, split=split, quality_rows=rows, seed=self._distillation.seed
         )
@@ -114,11 +114,11 @@ class Measuring:
             targets=(self._target,),
         )
         report = measure(plan, progress=self._progress)
-        self._progress("", 0, 1)  # a training that follows shows its own
+        self._progress("", 0, 1)  # the training that follows shows its own progress
         return report
 
     def _untrained(self, shape: Shape, scratch: Path) -> Path:
-        """Write a student of the shape as it is before its training, once."""
+        """Return the folder of the shape's untrained student; it is written at the first call."""
         folder = scratch / f"student-{shape.name}"
         if folder.is_dir():
             return folder

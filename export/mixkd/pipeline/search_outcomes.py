@@ -1,4 +1,4 @@
-"""What becomes of the candidates of a search: who drops out, who is beaten, who is best, as a table."""
+"""The results of a search: which candidates are skipped, which are Pareto-optimal, which is best; a table."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -12,10 +12,10 @@ from mixkd.pipeline.search_measuring import Probe
 
 
 class State(StrEnum):
-    """How far a candidate came."""
+    """What was done with a candidate."""
 
     SKIPPED = "skipped"
-    """Untrained it already breaks a limit: neither its speed nor its size would change."""
+    """Already untrained it exceeds a limit, and training changes neither its speed nor its size."""
 
     FAILED = "failed"
     """It couldn't be made or measured."""
@@ -25,16 +25,16 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of a candidate.
+    """The result of a candidate.
 
     Attributes:
         name: The candidate.
-        state: How far it came.
-        reason: Which limit it breaks, or what failed; None where nothing.
+        state: What was done with it.
+        reason: Which limit it exceeds, or what failed; None otherwise.
         p50_ms: Median latency: of the untrained model where it was skipped, else of the bundle.
-        size_bytes: The file of weights, of the same.
+        size_bytes: Size of the ONNX file, of the same.
         score: The main metric on the split that chooses; None where it wasn't trained.
-        test_score: The same on the test split; None also where the test split is what chooses.
+        test_score: The same on the test split; None also where the test split chooses.
         peak_rss_bytes: Peak memory of its process.
         pareto: Whether no other candidate is at least as good in score, latency and size, and better in one.
     """
@@ -51,16 +51,16 @@ class Outcome:
 
     @property
     def fits(self) -> bool:
-        """Whether it was trained and keeps both limits."""
+        """Whether it was trained and is within both limits."""
         return self.state is State.MEASURED and self.reason is None
 
 
 def drop_out(probe: Probe, limits: SearchConfig) -> Outcome | None:
-    """Return the outcome of a candidate that isn't worth a training, None where it may keep the limits."""
+    """Return the result of a candidate that needn't be trained; None if it may be within the limits."""
     if probe.failure is not None:
         return Outcome(name=probe.name, state=State.FAILED, reason=probe.failure)
     assert probe.size_bytes is not None
-    # The kind end of the interval: what noise alone would drop stays.
+    # The lower end of the interval: a candidate isn't skipped because of noise.
     reason = limits.too_much(latency_ms=probe.low_ms, size_bytes=probe.size_bytes)
     if reason is None:
         return None
@@ -74,13 +74,13 @@ def drop_out(probe: Probe, limits: SearchConfig) -> Outcome | None:
 
 
 def mark_pareto(outcomes: Iterable[Outcome]) -> tuple[Outcome, ...]:
-    """Return the outcomes, the measured ones that no other beats marked."""
+    """Return the outcomes with the Pareto-optimal ones marked."""
     found = tuple(outcomes)
     return tuple(replace(one, pareto=_costs(one) is not None and not _beaten(one, found)) for one in found)
 
 
 def best_fitting(outcomes: Sequence[Outcome]) -> Outcome | None:
-    """Return the one with the best score of those that keep the limits; of equals the faster one."""
+    """Return the one within the limits with the best score; of equal scores the faster one."""
     fitting = [one for one in outcomes if one.fits]
     return min(fitting, key=lambda one: _costs(one) or (0.0,), default=None)
 
@@ -93,7 +93,7 @@ def _beaten(one: Outcome, others: Sequence[Outcome]) -> bool:
 
 
 def _costs(one: Outcome) -> tuple[float, ...] | None:
-    """Return what is to be small: lost score, latency, size."""
+    """Return what should be small: negative score, latency, size."""
     if one.score is None or one.p50_ms is None or one.size_bytes is None:
         return None
     return (-one.score, one.p50_ms, float(one.size_bytes))

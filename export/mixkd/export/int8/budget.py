@@ -8,7 +8,7 @@
 How sensitive a part is, is measured: it is quantized alone, and the change of the outputs counts.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -30,22 +30,35 @@ _FALLBACK = {TableFormat.INT4: TableFormat.INT8}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
-    """One candidate that was measured.
+class Candidate:
+    """One way to quantize a graph.
 
     Attributes:
-        recipe: How it was quantized.
+        recipe: How matrix products are quantized.
         tables: The format of the embedding tables.
-        kept: The products and tables that stayed in fp32.
+        kept: The products and tables that stay in fp32.
+    """
+
+    recipe: Recipe
+    tables: TableFormat
+    kept: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        tables = f" with {self.tables} tables" if self.tables in _FALLBACK else ""
+        return f"{self.recipe}{tables}" + (f" with {len(self.kept)} parts in fp32" if self.kept else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial(Candidate):
+    """A candidate that was measured.
+
+    Attributes:
         score: The headline metric; a rate is a fraction of one.
         drop_points: 100 times the loss of that metric against the PyTorch student.
         agreement: Share of texts that get the PyTorch student's answer.
         latency_ms: Time for one text on one thread; None where there was one recipe.
     """
 
-    recipe: Recipe
-    tables: TableFormat
-    kept: tuple[str, ...]
     score: float
     drop_points: float
     agreement: float
@@ -62,28 +75,27 @@ class Choice:
 
     quantized: Quantized
     recipe: Recipe
-    kept: tuple[str, ...]
-    trials: tuple[Trial, ...]
+    kept: tuple[str, ...] = ()
+    trials: tuple[Trial, ...] = ()
 
 
 class Quantizer:
     """Quantizes one graph in different ways."""
 
-    def __init__(self, fp32: onnx.ModelProto, tables: TableFormat, calibrate: Callable[[], Ranges]) -> None:
+    def __init__(self, fp32: onnx.ModelProto, calibrate: Callable[[], Ranges]) -> None:
         """Keep the graph.
 
         Args:
             fp32: The rewritten graph.
-            tables: The format of the embedding tables.
             calibrate: Measures the ranges of the activations; called once, for the recipe `static`.
         """
-        self.tables = tables
         self._fp32, self._calibrate = fp32, calibrate
 
-    def quantize(self, recipe: Recipe, keep: Collection[str] = ()) -> Quantized:
-        """Return the graph quantized by a recipe, except the products and tables to keep in fp32."""
+    def quantize(self, candidate: Candidate) -> Quantized:
+        """Return the int8 graph of a candidate."""
+        recipe, tables, kept = candidate.recipe, candidate.tables, candidate.kept
         ranges = self._ranges if recipe is Recipe.STATIC else None
-        return quantize(self._fp32, recipe, tables=self.tables, keep=keep, ranges=ranges)
+        return quantize(self._fp32, recipe, tables=tables, keep=kept, ranges=ranges)
 
     @cached_property
     def _ranges(self) -> Ranges:
@@ -96,97 +108,92 @@ def choose(
     """Return the first candidate within the budget, or the fastest of several recipes within it.
 
     Args:
-        quantizer: The graph; its table format is 8 bits afterwards if 4 bits weren't within the budget.
-        config: The recipes, and the budget in points.
+        quantizer: The graph.
+        config: The recipes, the format of the tables, and the budget in points.
         judge: The texts that candidates are measured on.
         tell: Called with each result.
 
     Raises:
         BudgetError: If no candidate is within the budget.
     """
-    budget = config.budget
+    budget, trials = config.budget, list[Trial]()
     assert budget is not None, "choose is for a budget"
-    trials: list[Trial] = []
-    for tables in dict.fromkeys((quantizer.tables, _FALLBACK.get(quantizer.tables, quantizer.tables))):
-        quantizer.tables = tables
-        found = _best_plain(quantizer, config.recipes, budget, judge, trials, tell)
-        if found is not None:
-            return found
-    for recipe, kept in _climb(quantizer, config, judge, tell):
-        quantized, trial = _try(quantizer, recipe, kept, judge, tell)
+    accurate = _FALLBACK.get(config.embeddings, config.embeddings)
+    for tables in dict.fromkeys((config.embeddings, accurate)):
+        plain = [Candidate(recipe=recipe, tables=tables) for recipe in config.recipes]
+        measured = _measure_together(plain, quantizer, judge, tell)
+        trials += [trial for _, trial in measured]
+        within = [(quantized, trial) for quantized, trial in measured if trial.drop_points <= budget]
+        if within:
+            quantized, best = min(within, key=lambda found: found[1].latency_ms or 0.0)
+            return Choice(quantized, best.recipe, best.kept, tuple(trials))
+    for candidate in _with_kept_parts(quantizer, accurate, config, judge, tell):
+        quantized, trial = _measure(candidate, quantizer, judge, tell)
         trials.append(trial)
         if trial.drop_points <= budget:
-            return Choice(quantized, recipe, kept, tuple(trials))
+            return Choice(quantized, trial.recipe, trial.kept, tuple(trials))
     best = min(trials, key=lambda trial: trial.drop_points)
     raise BudgetError(
         f"no int8 graph is within {budget:g} points of the student's "
         f"{format_metric(judge.metric, judge.student_score)} on {judge.examples.split}: "
-        f"{len(trials)} candidates lost {best.drop_points:.2f} points or more (the best: {_name(best)}); "
+        f"{len(trials)} candidates lost {best.drop_points:.2f} points or more (the best: {best}); "
         "raise --max-drop, or export with --no-int8"
     )
 
 
-def _best_plain(
-    quantizer: Quantizer,
-    recipes: tuple[Recipe, ...],
-    budget: float,
-    judge: Judge,
-    trials: list[Trial],
-    tell: Callable[[str], None],
-) -> Choice | None:
-    # The recipes with nothing kept in fp32: the fastest one within the budget, if any.
-    made = [_try(quantizer, recipe, (), judge, tell) for recipe in recipes]
-    times: list[float | None] = [None]
-    if len(recipes) > 1:
-        tell("timing the candidates")
-        times = [*measure_latencies_ms([quantized.model for quantized, _ in made], judge)]
-    trials += [replace(trial, latency_ms=time) for (_, trial), time in zip(made, times, strict=True)]
-    within = [i for i, (_, trial) in enumerate(made) if trial.drop_points <= budget]
-    if not within:
-        return None
-    best = min(within, key=lambda i: times[i] or 0.0)
-    return Choice(made[best][0], recipes[best], (), tuple(trials))
+def _measure_together(
+    candidates: Sequence[Candidate], quantizer: Quantizer, judge: Judge, tell: Callable[[str], None]
+) -> list[tuple[Quantized, Trial]]:
+    # Several candidates are timed, too.
+    measured = [_measure(candidate, quantizer, judge, tell) for candidate in candidates]
+    if len(measured) == 1:
+        return measured
+    tell("timing the candidates")
+    times = measure_latencies_ms([quantized.model for quantized, _ in measured], judge)
+    return [(q, replace(trial, latency_ms=time)) for (q, trial), time in zip(measured, times, strict=True)]
 
 
-def _try(
-    quantizer: Quantizer,
-    recipe: Recipe,
-    kept: tuple[str, ...],
-    judge: Judge,
-    tell: Callable[[str], None],
+def _measure(
+    candidate: Candidate, quantizer: Quantizer, judge: Judge, tell: Callable[[str], None]
 ) -> tuple[Quantized, Trial]:
-    quantized = quantizer.quantize(recipe, kept)
+    quantized = quantizer.quantize(candidate)
     logits = judge.answer(quantized.model, batch_tokens=1)
     score = judge.score(logits)
     trial = Trial(
-        recipe=recipe,
-        tables=quantizer.tables,
-        kept=kept,
+        **asdict(candidate),
         score=score,
         drop_points=100 * (judge.student_score - score),
         agreement=judge.agreement(logits),
     )
-    tell(f"measured {_name(trial)}: {trial.drop_points:+.2f} points lost")
+    tell(f"{candidate} lost {trial.drop_points:.2f} points")
     return quantized, trial
 
 
-def _climb(
-    quantizer: Quantizer, config: ExportConfig, judge: Judge, tell: Callable[[str], None]
-) -> Iterator[tuple[Recipe, tuple[str, ...]]]:
+def _with_kept_parts(
+    quantizer: Quantizer, tables: TableFormat, config: ExportConfig, judge: Judge, tell: Callable[[str], None]
+) -> Iterator[Candidate]:
     for recipe in dict.fromkeys((*config.recipes, *Recipe)):
+        plain = Candidate(recipe=recipe, tables=tables)
         if recipe not in config.recipes:
-            yield recipe, ()
+            yield plain
         tell(f"measuring which parts recipe {recipe} changes most")
-        ranked = rank_sensitive(quantizer, recipe, judge, seed=config.seed)
+        ranked = rank_sensitive(quantizer, plain, judge, seed=config.seed)
         count = 1
         while count <= len(ranked) // 2:
-            yield recipe, tuple(ranked[:count])
+            yield replace(plain, kept=tuple(ranked[:count]))
             count *= 2
 
 
-def rank_sensitive(quantizer: Quantizer, recipe: Recipe, judge: Judge, *, seed: int) -> list[str]:
-    """Return the products and tables, first the one whose quantization alone changes the outputs most."""
-    whole = quantizer.quantize(recipe)
+def rank_sensitive(quantizer: Quantizer, plain: Candidate, judge: Judge, *, seed: int) -> list[str]:
+    """Return the products and tables, first the one whose quantization alone changes the outputs most.
+
+    Args:
+        quantizer: The graph.
+        plain: The candidate without kept parts.
+        judge: The texts, of which `SENSITIVITY_ROWS` are used.
+        seed: Seed of their choice.
+    """
+    whole = quantizer.quantize(plain)
     names = whole.products + whole.tables
     rng = np.random.default_rng(seed)
     count = len(judge.examples.texts)
@@ -194,8 +201,8 @@ def rank_sensitive(quantizer: Quantizer, recipe: Recipe, judge: Judge, *, seed: 
     reference = judge.reference[rows]
     damage = {}
     for name in names:
-        others = [other for other in names if other != name]
-        alone = quantizer.quantize(recipe, others)
+        others = tuple(other for other in names if other != name)
+        alone = quantizer.quantize(replace(plain, kept=others))
         damage[name] = _damage(judge.answer(alone.model, batch_tokens=1, rows=rows), reference, judge)
     return sorted(names, key=lambda name: -damage[name])
 
@@ -205,8 +212,3 @@ def _damage(logits: Logits, reference: Logits, judge: Judge) -> float:
         return float(np.square(logits - reference).mean())
     wide = np.asarray(reference, np.float64), np.asarray(logits, np.float64)
     return float(divergence(*wide, judge.examples.task).mean())
-
-
-def _name(trial: Trial) -> str:
-    tables = f" with {trial.tables} tables" if trial.tables in _FALLBACK else ""
-    return f"{trial.recipe}{tables}" + (f" with {len(trial.kept)} parts in fp32" if trial.kept else "")
