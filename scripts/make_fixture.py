@@ -16,7 +16,8 @@ from optimum.exporters.onnx import main_export
 from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
 
 from mixkd.export.graph.probabilities import add_probabilities
-from mixkd.runtime.bundle import FP32_FILE, INT8_FILE, Manifest, Precision, seal_bundle
+from mixkd.runtime.bundle import seal_bundle
+from mixkd.runtime.manifest import FP32_FILE, INT8_FILE, Manifest, Precision
 from mixkd.task import Task
 
 FOLDER = Path(__file__).parent.parent / "tests" / "runtime" / "fixtures" / "bundle"

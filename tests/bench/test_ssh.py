@@ -99,8 +99,8 @@ def test_dropped_connection_leaves_the_other_targets(server: Server, int8: Varia
 def test_ssh_names_a_full_disk(int8: Variant, tmp_path: Path) -> None:
     small = tmp_path / "small"
     small.mkdir()
-    # The server sees a disk of 500 kB there, nobody else does: the code fits, the model doesn't.
-    mount = f"mount -t tmpfs -o size=500k tmpfs {small}"
+    # The server sees a disk of 800 kB there, nobody else does: the code fits, the model doesn't.
+    mount = f"mount -t tmpfs -o size=800k tmpfs {small}"
     if subprocess.run(["unshare", "-m", "sh", "-c", mount], capture_output=True, check=False).returncode:
         unavailable("needs the right to mount a file system for itself")
     within = ["unshare", "-m", "sh", "-c", f'{mount} && exec "$@"', "sh"]

@@ -21,7 +21,7 @@ from mixkd.export.convert import convert
 from mixkd.export.judge.reference import TorchModel, export_fp32
 from mixkd.outputs import fresh_folder
 from mixkd.runtime import Classifier, open_bundle
-from mixkd.runtime.bundle import Precision
+from mixkd.runtime.manifest import Precision
 from tests.tiny import SIZES, tiny_classifier, tiny_texts, tiny_tokenizer, write_student
 
 

@@ -13,7 +13,7 @@ from onnxruntime_extensions import get_library_path
 
 from mixkd.errors import ConfigError
 from mixkd.export.graph.tokenizer_graph import add_tokenizer, check_tokenizer
-from mixkd.runtime.bundle import Manifest, Precision
+from mixkd.runtime.manifest import Manifest, Precision
 from mixkd.task import Task
 from tests.tiny import WORDS, tiny_tokenizer
 

@@ -21,7 +21,7 @@ from tokenizers import (
 )
 
 from mixkd.corpus.corpus import open_corpus
-from mixkd.runtime.trust import fields
+from mixkd.runtime.graph.wire import fields
 
 BERT_SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 ROBERTA_SPECIAL = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
@@ -165,8 +165,8 @@ def charsmap() -> Tokenizer:
         sentence_iterator=texts(), model_writer=model, vocab_size=400, minloglevel=2
     )
     data = model.getvalue()
-    (spec,) = (data[start:stop] for number, _, start, stop in fields(data, 0, len(data)) if number == 3)
-    (found,) = (spec[start:stop] for number, _, start, stop in fields(spec, 0, len(spec)) if number == 2)
+    (spec,) = (data[start:stop] for number, _, _, start, stop in fields(data, 0, len(data)) if number == 3)
+    (found,) = (spec[start:stop] for number, _, _, start, stop in fields(spec, 0, len(spec)) if number == 2)
     spaces = normalizers.Replace(Regex(" {2,}"), " ")
     return unigram(normalizers.Sequence([normalizers.Precompiled(found), spaces]), double=True)
 

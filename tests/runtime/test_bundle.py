@@ -9,7 +9,7 @@ import pytest
 
 from mixkd.errors import BundleError
 from mixkd.runtime import Manifest, open_bundle
-from mixkd.runtime.bundle import FP32_FILE, INT8_FILE, MANIFEST_FILE, MAX_MANIFEST_BYTES, _checksum
+from mixkd.runtime.manifest import FP32_FILE, INT8_FILE, MANIFEST_FILE, MAX_MANIFEST_BYTES, checksum
 from tests.runtime.conftest import MakeBundle
 
 
@@ -18,7 +18,7 @@ def rewrite(folder: Path, change: dict[str, Any]) -> None:
     path = folder / MANIFEST_FILE
     body = json.loads(path.read_text(encoding="utf-8")) | change
     body.pop("checksum")
-    path.write_text(json.dumps({"checksum": _checksum(body), **body}), encoding="utf-8")
+    path.write_text(json.dumps({"checksum": checksum(body), **body}), encoding="utf-8")
 
 
 def test_seal_bundle_round_trips_the_manifest(make_bundle: MakeBundle) -> None:

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from mixkd.errors import BundleError
-from mixkd.runtime.bundle import FP32_FILE
 from mixkd.runtime.encoding import Encoder
+from mixkd.runtime.manifest import FP32_FILE
 from mixkd.runtime.predictor import WINDOW, Predictor, cut_batches
 from mixkd.runtime.session import open_session
 

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from mixkd.errors import BundleError
-from mixkd.runtime import Precision, open_bundle
-from mixkd.runtime.bundle import FP32_FILE, INT8_FILE
-from mixkd.runtime.session import load_onnxruntime, open_bundle_session, open_session
+from mixkd.runtime import Precision
+from mixkd.runtime.bundle import opened_bundle
+from mixkd.runtime.manifest import FP32_FILE, INT8_FILE
+from mixkd.runtime.session import load_onnxruntime, open_session
+from mixkd.runtime.trust import expected_of
 from tests.runtime.conftest import MakeBundle
 
 ROOT = Path(__file__).parents[2]
@@ -68,16 +70,29 @@ def test_open_session_defaults_suit_a_guest(bundle: Path) -> None:
 
 
 def open_with_defaults(folder: Path) -> None:
-    open_bundle_session(open_bundle(folder), threads=1, arena=False, spinning=False, map_weights=False)
+    with opened_bundle(folder) as opened:
+        open_session(opened.model, expected=expected_of(opened.bundle.manifest), threads=1)
 
 
-def test_open_session_refuses_a_file_that_onnxruntime_can_not_load(make_bundle: MakeBundle) -> None:
+def test_open_session_refuses_an_unknown_operator(make_bundle: MakeBundle) -> None:
     def unknown_operator(folder: Path) -> None:
         model = folder / INT8_FILE
         model.write_bytes(model.read_bytes().replace(b"MatMulInteger", b"MatMulUnknown", 1))
 
-    with pytest.raises(BundleError, match="can't be loaded by onnxruntime"):
+    with pytest.raises(BundleError, match=r"operator ai\.onnx\.MatMulUnknown is in no export of mixkd"):
         open_with_defaults(make_bundle(unknown_operator))
+
+
+def test_open_session_names_what_onnxruntime_can_not_load(make_bundle: MakeBundle) -> None:
+    def declares_another_type(folder: Path) -> None:
+        model = folder / INT8_FILE
+        content = bytearray(model.read_bytes())
+        kind = content.index(b"\x08\x01", content.rindex(b"\x0a\x06logits\x12"))
+        content[kind + 1] = 11  # float64 in place of float32
+        model.write_bytes(content)
+
+    with pytest.raises(BundleError, match="can't be loaded by onnxruntime"):
+        open_with_defaults(make_bundle(declares_another_type))
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from mixkd.errors import BundleError
 from mixkd.runtime import single
-from mixkd.runtime.bundle import INT8_FILE, LOGITS
 from mixkd.runtime.encoding import Encoder, Text
+from mixkd.runtime.manifest import INT8_FILE, LOGITS
 from mixkd.runtime.predictor import Predictor
 from mixkd.runtime.session import open_session
 from mixkd.runtime.single import _KEPT, Answer, SinglePredictor

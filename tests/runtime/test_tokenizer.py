@@ -190,7 +190,7 @@ def test_load_refuses_a_file_that_is_missing_or_too_large(
     monkeypatch.setattr("mixkd.runtime.tokenizer.MAX_VALUES", 100)
     with pytest.raises(BundleError, match="it has more than 100 values"):
         load_tokenizer(tmp_path)
-    monkeypatch.setattr("mixkd.runtime.tokenizer.MAX_FILE_BYTES", 100)
+    monkeypatch.setattr("mixkd.runtime.tokenizer.MAX_TOKENIZER_BYTES", 100)
     with pytest.raises(BundleError, match="larger than any: the limit is 100 bytes"):
         load_tokenizer(tmp_path)
 

@@ -11,7 +11,7 @@ import pytest
 
 from mixkd.errors import BundleError
 from mixkd.runtime import Classifier, Prediction
-from mixkd.runtime.bundle import MANIFEST_FILE, _checksum
+from mixkd.runtime.manifest import MANIFEST_FILE, checksum
 from tests.runtime.conftest import FIXTURE
 
 MUTANTS, FORGERIES, SEED = 2000, 300, 20
@@ -158,7 +158,7 @@ def test_a_forged_manifest_is_refused_or_loads(tmp_path: Path, verify: bool) -> 
         body = json.loads(original)
         del body["checksum"]
         change_value(body, chance)
-        path.write_text(json.dumps({"checksum": _checksum(body), **body}), encoding="utf-8")
+        path.write_text(json.dumps({"checksum": checksum(body), **body}), encoding="utf-8")
         try:
             Classifier.load(path.parent, threads=1, verify=verify).predict(PROBES)
         except BundleError:

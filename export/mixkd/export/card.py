@@ -10,8 +10,8 @@ from mixkd.export.judge.judge import Quality
 from mixkd.export.judge.processors import OtherProcessor
 from mixkd.export.vocabulary import TrimReport
 from mixkd.metrics import format_metric, format_rate
-from mixkd.runtime.bundle import Manifest
 from mixkd.runtime.encoding import Text
+from mixkd.runtime.manifest import Manifest
 
 _TEMPLATE = """\
 # {title}

@@ -12,7 +12,7 @@ from mixkd.export.account import Account
 from mixkd.export.config import ExportConfig
 from mixkd.export.student import Student
 from mixkd.runs import versions
-from mixkd.runtime.bundle import FP32_FILE, INT8_FILE, Manifest, Precision
+from mixkd.runtime.manifest import FP32_FILE, INT8_FILE, Manifest, Precision
 
 DETAILS_FILE = "export.json"
 

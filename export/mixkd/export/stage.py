@@ -31,15 +31,8 @@ from mixkd.export.vocabulary import TrimReport, Vocabulary, choose_vocabulary, m
 from mixkd.outputs import check_output, fresh_folder
 from mixkd.progress import Progress, no_progress
 from mixkd.runs import data_fingerprint
-from mixkd.runtime.bundle import (
-    FP32_FILE,
-    INT8_FILE,
-    TOKENIZER_FILE,
-    Bundle,
-    Precision,
-    open_bundle,
-    seal_bundle,
-)
+from mixkd.runtime.bundle import Bundle, open_bundle, seal_bundle
+from mixkd.runtime.manifest import FP32_FILE, INT8_FILE, TOKENIZER_FILE, Precision
 
 NOTICEABLE_DROP = 0.005
 """From this loss on, int8 is mentioned in the notes even where no budget was set; a fraction of one."""

@@ -7,7 +7,7 @@ from mixkd.bench.variants import FactoryVariant, Kind, OnnxVariant, Variant
 from mixkd.errors import ModelError
 from mixkd.extras import require
 from mixkd.labels import label_space_of
-from mixkd.runtime.bundle import Manifest
+from mixkd.runtime.manifest import Manifest
 
 TORCH_FACTORY = "mixkd.export.judge.reference:TorchModel"
 

@@ -10,7 +10,8 @@ from mixkd.bench.variants import Kind, OnnxVariant, Variant
 from mixkd.errors import BundleError, MkdError, ModelError
 from mixkd.extras import plugin
 from mixkd.progress import Progress
-from mixkd.runtime.bundle import Bundle, Manifest, Precision, open_bundle
+from mixkd.runtime.bundle import Bundle, open_bundle
+from mixkd.runtime.manifest import Manifest, Precision
 
 
 class VariantMaker(Protocol):

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mixkd.errors import BundleError, ConfigError, InputError, MkdError
-    from mixkd.runtime.bundle import Manifest, Precision, open_bundle
+    from mixkd.runtime.bundle import open_bundle
     from mixkd.runtime.classifier import Classifier
+    from mixkd.runtime.manifest import Manifest, Precision
     from mixkd.runtime.prediction import Prediction
     from mixkd.runtime.presets import Preset
     from mixkd.task import Task
@@ -32,11 +33,11 @@ __all__ = [
 
 _MODULES = {
     "Classifier": "classifier",
-    "Manifest": "bundle",
-    "Precision": "bundle",
+    "Manifest": "manifest",
+    "Precision": "manifest",
     "Prediction": "prediction",
     "Preset": "presets",
-    "Task": "bundle",
+    "Task": "manifest",
     "open_bundle": "bundle",
 }
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -12,14 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixkd.errors import BundleError, ConfigError, InputError
-from mixkd.runtime.bundle import Bundle, Manifest, Precision, open_bundle
+from mixkd.runtime.bundle import OpenBundle, opened_bundle
 from mixkd.runtime.encoding import Encoder, Text
+from mixkd.runtime.manifest import Manifest, Precision
 from mixkd.runtime.prediction import Prediction, Reader
 from mixkd.runtime.predictor import WINDOW, Predictor
 from mixkd.runtime.presets import SETTINGS, Preset
-from mixkd.runtime.session import open_bundle_session
+from mixkd.runtime.session import open_session
 from mixkd.runtime.single import SinglePredictor
 from mixkd.runtime.threads import available_threads
+from mixkd.runtime.trust import expected_of
 
 Texts: TypeAlias = list[str] | list[tuple[str, str]] | list[Text]
 """A batch is a list: a tuple is a pair of texts."""
@@ -43,9 +46,9 @@ class _Options:
         if self.threshold is not None and not 0 <= self.threshold <= 1:
             raise ConfigError(f"threshold is {self.threshold!r}: give a probability from 0 to 1, or None")
 
-    def open(self, folder: Path) -> Bundle:
+    def open(self, folder: Path) -> AbstractContextManager[OpenBundle]:
         """Open a bundle as these options say."""
-        return open_bundle(folder, verify=self.verify, lean=SETTINGS[self.preset].lean_hash)
+        return opened_bundle(folder, verify=self.verify, lean=SETTINGS[self.preset].lean_hash)
 
 
 class Classifier:
@@ -55,16 +58,19 @@ class Classifier:
     on its first call, where the parent's has threads), and a spawned one gets it pickled as its folder.
     """
 
-    def __init__(self, bundle: Bundle, options: _Options) -> None:
-        manifest = bundle.manifest
+    def __init__(self, opened: OpenBundle, options: _Options) -> None:
+        manifest = opened.bundle.manifest
         settings = SETTINGS[options.preset]
-        self._bundle = bundle
+        self._bundle = opened.bundle
         self._options = options
         self._threads = options.threads or available_threads(at_most=settings.max_threads)
         alone = manifest.precision is Precision.INT8 and not settings.batch_int8
         self._batch_tokens = 1 if alone else settings.batch_tokens
         self._encoder = Encoder.from_folder(
-            bundle.folder, max_length=manifest.max_length, inputs=manifest.inputs
+            self._bundle.folder,
+            max_length=manifest.max_length,
+            inputs=manifest.inputs,
+            contents=opened.contents,
         )
         self._reader = Reader(
             task=manifest.task,
@@ -72,7 +78,7 @@ class Classifier:
             threshold=manifest.threshold if options.threshold is None else options.threshold,
             abstain_label=options.abstain_label or manifest.abstain_label or ABSTAIN_LABEL,
         )
-        self._open_session()
+        self._open_session(opened)
 
     @classmethod
     def load(
@@ -112,7 +118,8 @@ class Classifier:
             verify=verify,
         )
         # Absolute, so that a child process or a later chdir finds it again.
-        return cls(options.open(Path(bundle).absolute()), options)
+        with options.open(Path(bundle).absolute()) as opened:
+            return cls(opened, options)
 
     @property
     def manifest(self) -> Manifest:
@@ -192,7 +199,8 @@ class Classifier:
 
     @classmethod
     def _reload(cls, folder: Path, options: _Options) -> "Classifier":
-        return cls(options.open(folder), options)
+        with options.open(folder) as opened:
+            return cls(opened, options)
 
     def __repr__(self) -> str:
         manifest = self._bundle.manifest
@@ -212,17 +220,18 @@ class Classifier:
     def _follow_fork(self) -> None:
         # The threads of a session stay behind in the parent when a process forks.
         if self._pid != os.getpid() and self._threads > 1:
-            bundle = self._options.open(self._bundle.folder)
-            if bundle != self._bundle:
-                raise BundleError(
-                    f"{bundle.folder} was exported again since this process loaded it: load it anew"
-                )
-            self._open_session()
+            with self._options.open(self._bundle.folder) as opened:
+                if opened.bundle != self._bundle:
+                    raise BundleError(
+                        f"{self._bundle.folder} was exported again since this process loaded it: load it anew"
+                    )
+                self._open_session(opened)
 
-    def _open_session(self) -> None:
+    def _open_session(self, opened: OpenBundle) -> None:
         settings = SETTINGS[self._options.preset]
-        session = open_bundle_session(
-            self._bundle,
+        session = open_session(
+            opened.model,
+            expected=expected_of(self.manifest),
             threads=self._threads,
             arena=settings.stay_ready,
             spinning=settings.stay_ready,

@@ -5,7 +5,7 @@ read stand at `Encoder`.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -16,13 +16,11 @@ from tokenizers.normalizers import BertNormalizer, Lowercase
 
 from mixkd.errors import BundleError
 from mixkd.runtime.layout import longest_first
+from mixkd.runtime.manifest import MAX_LENGTH
 from mixkd.runtime.tokenizer import LoadedTokenizer, load_tokenizer
 
 Text: TypeAlias = str | tuple[str, str]
 """One text, or a pair of texts."""
-
-MAX_LENGTH = 2**17
-"""The largest maximum length, in tokens; the longest context of an encoder today is 8,192."""
 
 _WINDOW_CHARACTERS = 4096
 """Characters that are tokenised at once, at most: of some characters (U+FDFA) normalization makes 18."""
@@ -97,13 +95,26 @@ class Encoder:
         self._splits_at_gaps = not any(" " in token.content or token.rstrip for token in added)
 
     @classmethod
-    def from_folder(cls, folder: Path, *, max_length: int, inputs: Sequence[str]) -> "Encoder":
+    def from_folder(
+        cls,
+        folder: Path,
+        *,
+        max_length: int,
+        inputs: Sequence[str],
+        contents: Mapping[str, bytes] | None = None,
+    ) -> "Encoder":
         """Load the `tokenizer.json` of a folder; the pad token is read from `tokenizer_config.json`.
+
+        Args:
+            folder: The folder.
+            max_length: Tokens per text, special ones included.
+            inputs: The graph's input names.
+            contents: What the two files hold, by name, where they were read already.
 
         Raises:
             BundleError: If the tokenizer can't be loaded, or the graph or the length don't suit it.
         """
-        loaded = load_tokenizer(folder)
+        loaded = load_tokenizer(folder, contents)
         path = loaded.path
         unknown = set(inputs) - {"input_ids", "attention_mask", "token_type_ids"}
         if unknown:

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixkd.errors import BundleError
-from mixkd.runtime.bundle import LOGITS
 from mixkd.runtime.encoding import Encoder, Text, Tokens
+from mixkd.runtime.manifest import LOGITS
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession

@@ -4,13 +4,13 @@ import ctypes
 import os
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from mixkd.errors import BundleError
-from mixkd.runtime.bundle import Bundle, Precision
+from mixkd.runtime.files import OpenFile
 from mixkd.runtime.threads import available_threads
-from mixkd.runtime.trust import check_graph, shown_name
+from mixkd.runtime.trust import Expected, Model, check_graph, shown_name
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -20,13 +20,13 @@ _with_threads: "WeakSet[InferenceSession]" = WeakSet()
 
 
 def open_session(
-    model: Path | bytes,
+    model: Model,
     *,
     threads: int | None = None,
     arena: bool = False,
     spinning: bool = False,
     map_weights: bool = False,
-    precision: Precision | None = None,
+    expected: Expected | None = None,
 ) -> "InferenceSession":
     """Check an ONNX graph and open it on the CPU; nothing else in mixkd makes a session.
 
@@ -34,17 +34,27 @@ def open_session(
     while there is nothing to do.
 
     Args:
-        model: The file, or its content.
+        model: The ONNX file.
         threads: Threads per call; None takes the processors this process may use.
         arena: Keep the memory of the largest call so far, for the next one. Faster on large batches.
         spinning: Let idle threads burn processor time for a moment, to start sooner on the next call.
         map_weights: Read the weights from the mapped file where they are needed instead of copying them.
-        precision: The number format that the graph must have; None takes any.
+        expected: What the graph must be; None for one that mixkd has just made itself.
 
     Raises:
-        BundleError: If the graph may do more than compute, has another number format, or can't be loaded.
+        BundleError: If the graph may do more than compute, isn't what is expected, or can't be loaded.
     """
-    check_graph(model, precision=precision)
+    if isinstance(model, Path):
+        with OpenFile(model) as file:
+            return open_session(
+                file,
+                threads=threads,
+                arena=arena,
+                spinning=spinning,
+                map_weights=map_weights,
+                expected=expected,
+            )
+    check_graph(model, expected)
     onnxruntime = load_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or available_threads()
@@ -53,52 +63,33 @@ def open_session(
     options.enable_mem_pattern = arena
     options.log_severity_level = _FATAL_ONLY  # errors are raised; stderr belongs to the app
     options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spinning)))
-    source = model if isinstance(model, bytes) else str(model)
-    if map_weights and isinstance(model, Path):
-        from mixkd.runtime.weights import without_weights
-
-        source = without_weights(model)
-        options.add_session_config_entry(
-            "session.model_external_initializers_file_folder_path", str(model.parent)
-        )
+    source = _source(model, options, map_weights=map_weights)
     try:
         session: InferenceSession = onnxruntime.InferenceSession(
             source, options, providers=["CPUExecutionProvider"]
         )
     except Exception as error:  # onnxruntime's own exceptions share no base
         raise BundleError(f"{shown_name(model)} can't be loaded by onnxruntime: {error}") from error
+    if isinstance(model, OpenFile) and not (
+        model.is_unchanged() and (model.stands_at_its_path() or not map_weights)
+    ):
+        raise model.changed()
     if options.intra_op_num_threads > 1:
         _with_threads.add(session)
     return session
 
 
-def open_bundle_session(
-    bundle: Bundle, *, threads: int, arena: bool, spinning: bool, map_weights: bool
-) -> "InferenceSession":
-    """Open the file that answers for a bundle, and check that it is what the manifest says.
+def _source(model: bytes | OpenFile, options: Any, *, map_weights: bool) -> bytes | str:
+    """Return what onnxruntime loads: just the file that was opened, whatever stands at its path by now."""
+    if isinstance(model, bytes):
+        return model
+    if not map_weights:
+        return model.for_native_code() or model.read()
+    from mixkd.runtime.weights import without_weights
 
-    Raises:
-        BundleError: If it isn't, or can't be opened.
-    """
-    model, manifest = bundle.model_path, bundle.manifest
-    session = open_session(
-        model,
-        threads=threads,
-        arena=arena,
-        spinning=spinning,
-        map_weights=map_weights,
-        precision=manifest.precision,
-    )
-    inputs = {entry.name for entry in session.get_inputs()}
-    if inputs != set(manifest.inputs):
-        raise BundleError(f"{model} takes {sorted(inputs)}, the manifest says {sorted(manifest.inputs)}")
-    outputs = {entry.name: (entry.type, *entry.shape[1:]) for entry in session.get_outputs()}
-    if outputs.get(manifest.scores) != ("tensor(float)", len(manifest.labels)):
-        raise BundleError(
-            f"{model} gives {outputs}, not {manifest.scores} for {len(manifest.labels)} labels: "
-            "export the bundle again"
-        )
-    return session
+    folder = str(model.path.parent)
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", folder)
+    return without_weights(model)
 
 
 def load_onnxruntime() -> ModuleType:

@@ -6,7 +6,7 @@ goes to the package unread, but as a model alone, so that nothing in it can beco
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -16,17 +16,14 @@ from tokenizers.models import BPE, Model, WordPiece
 
 from mixkd.errors import BundleError
 from mixkd.runtime.layout import Layout
+from mixkd.runtime.manifest import MAX_TOKENIZER_BYTES, MAX_TOKENIZER_CONFIG_BYTES
 from mixkd.runtime.tokenizer_checks import MAX_WORD_CHARACTERS, MODELS, check_parts
 
 Result = TypeVar("Result")
 
-MAX_FILE_BYTES = 2**26
-"""The largest `tokenizer.json` that is read: mmBERT's, of 256,000 pieces, has 34 MB."""
-
 MAX_VALUES = 4_000_000
 """Values in it, told by the commas: an empty list takes two bytes of the file and a hundred of memory."""
 
-MAX_CONFIG_BYTES = 2**22
 _MODEL_KEY = b'"model"'
 _PARTS = ("normalizer", "pre_tokenizer", "post_processor", "added_tokens")
 _FLAGS = ("single_word", "lstrip", "rstrip", "normalized")
@@ -54,20 +51,24 @@ class LoadedTokenizer(NamedTuple):
     pad_id: int
 
 
-def load_tokenizer(folder: Path) -> LoadedTokenizer:
+def load_tokenizer(folder: Path, contents: Mapping[str, bytes] | None = None) -> LoadedTokenizer:
     """Load the `tokenizer.json` of a folder; the pad token is read from `tokenizer_config.json`.
+
+    Args:
+        folder: The folder.
+        contents: What the two files hold, by name, where they were read already.
 
     Raises:
         BundleError: If it is damaged, larger than any, or made of parts that no supported encoder has.
     """
     path = folder / "tokenizer.json"
-    data = _read(path, MAX_FILE_BYTES)
+    data = _content(path, contents, MAX_TOKENIZER_BYTES)
     if len(data) > MAX_VALUES and data.count(b",") > MAX_VALUES:
         raise BundleError(f"{path} can't be loaded: it has more than {MAX_VALUES} values")
     parts, model = _guarded(f"{path} can't be loaded", _take_apart, data)
     tokenizer = _guarded(f"{path} can't be loaded", _build, parts, model)
     single, pair = _guarded(f"{path} can't be used", _layouts, parts, tokenizer)
-    return LoadedTokenizer(path, tokenizer, single, pair, _pad_id(folder, tokenizer))
+    return LoadedTokenizer(path, tokenizer, single, pair, _pad_id(folder, tokenizer, contents))
 
 
 def _guarded(what: str, call: Callable[..., Result], *arguments: Any) -> Result:
@@ -84,10 +85,13 @@ def _guarded(what: str, call: Callable[..., Result], *arguments: Any) -> Result:
         raise BundleError(f"{what}: {error}") from error
 
 
-def _read(path: Path, most: int) -> bytes:
+def _content(path: Path, contents: Mapping[str, bytes] | None, most: int) -> bytes:
     try:
-        with path.open("rb") as file:
-            data = file.read(most + 1)
+        if contents is not None:
+            data = contents[path.name]
+        else:
+            with path.open("rb") as file:
+                data = file.read(most + 1)
     except OSError as error:
         raise BundleError(f"{path} can't be read ({error.strerror}): export the bundle again") from error
     if len(data) > most:
@@ -154,10 +158,10 @@ def _shell(**parts: Any) -> Tokenizer:
     return Tokenizer.from_str(json.dumps(body))
 
 
-def _pad_id(folder: Path, tokenizer: Tokenizer) -> int:
+def _pad_id(folder: Path, tokenizer: Tokenizer, contents: Mapping[str, bytes] | None) -> int:
     path = folder / "tokenizer_config.json"
     try:
-        token = json.loads(_read(path, MAX_CONFIG_BYTES)).get("pad_token")
+        token = json.loads(_content(path, contents, MAX_TOKENIZER_CONFIG_BYTES)).get("pad_token")
     except (ValueError, AttributeError, RecursionError) as error:
         raise BundleError(f"{path} can't be read ({error}): export the bundle again") from error
     if isinstance(token, dict):

@@ -1,171 +1,136 @@
-"""What an ONNX file holds, read from its bytes: the onnx package is not part of the runtime.
+"""What a graph must be before onnxruntime sees it: computing alone, of known operators, within bounds."""
 
-Only the few protobuf fields that say whether a graph may be trusted are looked at; the numbers in the tables
-are the field numbers of onnx.proto.
-"""
-
-import mmap
+import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from mixkd.errors import BundleError
-from mixkd.runtime.bundle import Precision
+from mixkd.runtime.files import OpenFile
+from mixkd.runtime.graph.model import FLOAT, KIND_NAMES, Graph
+from mixkd.runtime.graph.reading import read_model
+from mixkd.runtime.graph.running import OWN_DOMAIN, check_operators, run_shapes
+from mixkd.runtime.graph.wire import Source
+from mixkd.runtime.manifest import Manifest, Precision
 
-Buffer: TypeAlias = mmap.mmap | bytes
+Model: TypeAlias = Path | bytes | OpenFile
+"""An ONNX file: where it stands, its content, or the file itself, opened."""
 
-KNOWN_DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft"})
-"""Operators that every build of onnxruntime brings itself."""
+OPSETS = {"": range(17, 23), "ai.onnx": range(17, 23), OWN_DOMAIN: range(1, 2)}
+"""The versions of the operators whose shapes are known here; mixkd exports 18 and 20."""
 
-INTEGER_PRODUCTS = frozenset(
-    {
-        "ConvInteger",
-        "DynamicQuantizeMatMul",
-        "MatMulInteger",
-        "MatMulIntegerToFloat",
-        "QAttention",
-        "QGemm",
-        "QLinearMatMul",
-        "QuantizeLinear",
-    }
-)
+IR_VERSIONS = range(8, 12)
+INTEGER_PRODUCTS = frozenset({"MatMulInteger", "QuantizeLinear"})
 """A graph with one of these multiplies int8 numbers (QuantizeLinear: in the form with Q and DQ nodes)."""
 
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
-_MAX_DEPTH = 16
-_CHILDREN: dict[str, dict[int, str]] = {
-    "model": {7: "graph", 20: "training", 25: "function"},
-    "training": {1: "graph", 2: "graph"},
-    "function": {7: "node", 11: "attribute"},
-    "graph": {1: "node", 5: "tensor", 15: "sparse"},
-    "node": {5: "attribute"},
-    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
-    "sparse": {1: "tensor", 2: "tensor"},
-    "tensor": {13: "entry"},
-}
-_NODE_OP, _NODE_DOMAIN = 4, 7
-_ENTRY_KEY, _ENTRY_VALUE = 1, 2
+
+class Expected(NamedTuple):
+    """What a graph that somebody else may have made must be.
+
+    Attributes:
+        max_length: Tokens of the longest text: what one may take is bounded.
+        output: The output that is read.
+        width: Its columns, C.
+        inputs: The names of its inputs; None takes any.
+        precision: Its number format; None takes any.
+    """
+
+    max_length: int
+    output: str
+    width: int
+    inputs: tuple[str, ...] | None = None
+    precision: Precision | None = None
 
 
-@dataclass(slots=True)
-class GraphFacts:
-    """What counts for trust: the operators, and the files outside that are said to hold weights."""
+def expected_of(manifest: Manifest) -> Expected:
+    """Return what the graph of a bundle must be."""
+    return Expected(
+        max_length=manifest.max_length,
+        output=manifest.scores,
+        width=len(manifest.labels),
+        inputs=manifest.inputs,
+        precision=manifest.precision,
+    )
 
-    operators: set[str] = field(default_factory=set)
-    domains: set[str] = field(default_factory=set)
-    external_files: set[str] = field(default_factory=set)
 
+def check_graph(model: Model, expected: Expected | None = None) -> None:
+    """Refuse an ONNX graph that could do more than compute, or that holds what no export of mixkd does.
 
-def check_graph(model: Path | bytes, *, precision: Precision | None = None) -> None:
-    """Refuse an ONNX graph that could do more than compute: foreign operators, weights in other files.
-
-    onnxruntime refuses unknown operators too, but some versions of it follow external data to any path, and
-    to any address of the process's memory.
+    onnxruntime refuses much of this too, but its older releases follow external data to any path and to any
+    address of the process's memory, and die of some graphs.
 
     Args:
-        model: The ONNX file, or its content.
-        precision: The number format that it must have; None takes any.
+        model: The ONNX file.
+        expected: What it must be; None for a graph that mixkd has just made itself, which isn't bounded.
 
     Raises:
-        BundleError: If the graph isn't well-formed, holds what no export of mixkd writes, or has another
-            number format.
+        BundleError: If the graph isn't well-formed, holds what no export of mixkd writes, may take too much,
+            or isn't what is expected.
     """
-    facts, name = read_graph(model), shown_name(model)
-    foreign = facts.domains - KNOWN_DOMAINS
-    if foreign:
-        raise BundleError(f"{name} has custom operators ({min(foreign)}): this runtime loads no foreign code")
-    if facts.external_files:
-        raise BundleError(
-            f"{name} reads weights from {min(facts.external_files)!r}: a graph holds its weights itself, "
-            "export it again"
-        )
-    found = Precision.INT8 if facts.operators & INTEGER_PRODUCTS else Precision.FP32
-    if precision is not None and found is not precision:
-        raise BundleError(f"{name} is {found}, the manifest says {precision}: export the bundle again")
+    with naming(model):
+        graph = read(model)
+        if expected is not None:
+            check_expected(graph, expected)
 
 
-def read_graph(model: Path | bytes) -> GraphFacts:
-    """Walk an ONNX graph without loading it.
+def check_expected(graph: Graph, expected: Expected) -> None:
+    """Refuse a graph that isn't what is expected, or whose memory and time aren't bounded.
 
     Raises:
-        BundleError: If it isn't well-formed protobuf.
+        ValueError: If it isn't.
     """
-    facts = GraphFacts()
+    found = Precision.INT8 if operators(graph) & INTEGER_PRODUCTS else Precision.FP32
+    if expected.precision not in {None, found}:
+        raise ValueError(f"it is {found}, the manifest says {expected.precision}")
+    if expected.inputs is not None and set(graph.inputs) != set(expected.inputs):
+        raise ValueError(f"it takes {sorted(graph.inputs)}, the manifest says {sorted(expected.inputs)}")
+    answer = run_shapes(graph, max_length=expected.max_length).get(expected.output)
+    if answer is None or answer.kind != FLOAT or answer.dims != (1, expected.width):
+        given = "no" if answer is None else f"{KIND_NAMES[answer.kind]} {answer.dims} as"
+        raise ValueError(f"it gives {given} {expected.output}, the manifest has {expected.width} labels")
+
+
+def read(model: Model) -> Graph:
+    """Return a graph of known operators.
+
+    Raises:
+        ValueError: If it holds what no export of mixkd writes.
+    """
+    if isinstance(model, Path):
+        with OpenFile(model) as file:
+            return read(file)
+    source = Source(model) if isinstance(model, bytes) else Source(descriptor=model.fileno(), size=model.size)
+    graph = read_model(source)
+    if graph.ir_version not in IR_VERSIONS:
+        raise ValueError(f"it is written in ONNX's format {graph.ir_version}")
+    for domain, version in graph.opsets.items():
+        if version not in OPSETS.get(domain, ()):
+            raise ValueError(f"it uses the operators {domain or 'ai.onnx'} of version {version}")
+    check_operators(graph)
+    return graph
+
+
+def operators(graph: Graph) -> set[str]:
+    """Return the names of all its operators."""
+    return {node.op for node in graph.all_nodes()}
+
+
+@contextmanager
+def naming(model: Model) -> Iterator[None]:
+    """Turn what is wrong with a graph into an error that names it.
+
+    Raises:
+        BundleError: In place of whatever reading the graph raised.
+    """
     try:
-        if isinstance(model, bytes):
-            _Walk(model, facts).message(0, len(model), "model")
-        else:
-            with model.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                _Walk(data, facts).message(0, len(data), "model")
-    except (OSError, ValueError, IndexError) as error:
+        yield
+    except (ValueError, IndexError, OverflowError, RecursionError, struct.error, OSError) as error:
         raise BundleError(
-            f"{shown_name(model)} is not an ONNX file ({error}): export the bundle again"
+            f"{shown_name(model)} can't be trusted ({error}): export the bundle again"
         ) from error
-    return facts
 
 
-def shown_name(model: Path | bytes) -> str:
+def shown_name(model: Model) -> str:
     """Return what an error calls the graph."""
-    return "the graph" if isinstance(model, bytes) else str(model)
-
-
-@dataclass(slots=True)
-class _Walk:
-    """One pass over the messages of a file."""
-
-    data: Buffer
-    facts: GraphFacts
-
-    def message(self, start: int, end: int, kind: str, depth: int = 0) -> None:
-        if depth > _MAX_DEPTH:
-            raise ValueError("graphs within graphs without end")
-        children = _CHILDREN.get(kind, {})
-        entry: dict[int, str] = {}
-        for number, _, first, last in fields(self.data, start, end):
-            if number in children:
-                self.message(first, last, children[number], depth + 1)
-            elif kind == "node" and number == _NODE_OP:
-                self.facts.operators.add(self._text(first, last))
-            elif kind == "node" and number == _NODE_DOMAIN:
-                self.facts.domains.add(self._text(first, last))
-            elif kind == "entry":
-                entry[number] = self._text(first, last)
-        if entry.get(_ENTRY_KEY) == "location":
-            self.facts.external_files.add(entry.get(_ENTRY_VALUE, ""))
-
-    def _text(self, start: int, end: int) -> str:
-        return self.data[start:end].decode("utf-8", "replace")
-
-
-def fields(data: Buffer, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
-    """Yield each field of a message: its number, where it begins, and the span of its value."""
-    at = start
-    while at < end:
-        begin = at
-        key, at = _varint(data, at, end)
-        wire = key & 7
-        if wire == _VARINT:
-            first, (_, at) = at, _varint(data, at, end)
-        elif wire == _BYTES:
-            size, first = _varint(data, at, end)
-            at = first + size
-        elif wire in (_FIXED32, _FIXED64):
-            first, at = at, at + (4 if wire == _FIXED32 else 8)
-        else:
-            raise ValueError(f"wire type {wire} at byte {at}")
-        if at > end:
-            raise ValueError(f"cut off at byte {end}")
-        yield key >> 3, begin, first, at
-
-
-def _varint(data: Buffer, at: int, end: int) -> tuple[int, int]:
-    value = shift = 0
-    while at < end and shift < 64:
-        byte = data[at]
-        at += 1
-        value |= (byte & 127) << shift
-        if byte < 128:
-            return value, at
-        shift += 7
-    raise ValueError(f"a number without end at byte {at}")
+    return "the graph" if isinstance(model, bytes) else str(getattr(model, "path", model))

@@ -9,7 +9,7 @@
 
 from onnx import ModelProto, TensorProto, helper
 
-from mixkd.runtime.bundle import LOGITS, PROBABILITIES
+from mixkd.runtime.manifest import LOGITS, PROBABILITIES
 from mixkd.task import Task
 
 

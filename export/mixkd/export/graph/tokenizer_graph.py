@@ -24,7 +24,7 @@ import onnx
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from mixkd.errors import ConfigError
-from mixkd.runtime.bundle import PROBABILITIES, TOKENIZER_FILE, Manifest
+from mixkd.runtime.manifest import PROBABILITIES, TOKENIZER_FILE, Manifest
 from mixkd.task import Task
 
 TEXT_GRAPH_FILE = "onnx/text_to_label.onnx"

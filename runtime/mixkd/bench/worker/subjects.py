@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from mixkd.bench.variants import FactoryVariant, OnnxVariant, Variant
 from mixkd.bench.worker.timing import Subject
 from mixkd.errors import MeasureError
-from mixkd.runtime.bundle import LOGITS
 from mixkd.runtime.encoding import Text, Tokens
+from mixkd.runtime.manifest import LOGITS
 
 BATCH_TOKENS = 2048
 
@@ -49,12 +49,15 @@ class _OnnxSubject:
         from mixkd.runtime.predictor import Predictor
         from mixkd.runtime.session import open_session
         from mixkd.runtime.single import SinglePredictor
+        from mixkd.runtime.trust import Expected
 
-        session = open_session(variant.model, threads=threads)
+        width = len(variant.labels)
+        expected = Expected(max_length=variant.max_length, output=LOGITS, width=width)
+        session = open_session(variant.model, expected=expected, threads=threads)
         inputs = [entry.name for entry in session.get_inputs()]
         self._encoder = Encoder.from_folder(variant.tokenizer, max_length=variant.max_length, inputs=inputs)
         self._predictor = Predictor(session, self._encoder)
-        self._single = SinglePredictor(session, output=LOGITS, width=len(variant.labels))
+        self._single = SinglePredictor(session, output=LOGITS, width=width)
         # A dynamically quantized graph scales its activations over the whole batch, so that an answer depends
         # on its neighbours: int8 is judged as an app calls it, one text at a time. fp32 may be batched.
         self._batch_tokens = 1 if variant.precision == "int8" else BATCH_TOKENS
