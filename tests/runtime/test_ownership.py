@@ -9,7 +9,7 @@ import pytest
 from mixkd.errors import OutputError
 from mixkd.outputs import check_output, claim_folder, fresh_folder, resumable_folder
 from mixkd.ownership import MARKER_FILE, foreign_entry, mark
-from mixkd.runtime.bundle import MANIFEST_FILE
+from mixkd.runtime.manifest import MANIFEST_FILE
 
 
 def write_result(folder: Path, *files: str, overwrite: bool = False) -> None:
