@@ -23,15 +23,16 @@ from mixkd.temporaries import (
 
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _NO_SPACE_WORDS = (
-    "No space left",  # safetensors, tokenizers
+    # Libraries report a full disk without its number, as text:
+    "No space left",  # safetensors (https://github.com/safetensors/safetensors/issues/842)
     "StorageFull",
     "code: 28",
-    "os error 28",
+    "os error 28",  # tokenizers (https://github.com/huggingface/tokenizers/issues/335)
     "File too large",
-    "Not enough disk space",  # datasets
+    "Not enough disk space",  # datasets (https://github.com/huggingface/datasets/issues/2972)
     "basic_ios::clear",  # torch.save, at the end of the file
-    "inline_container.cc",  # torch.save: "unexpected pos 576 vs 534"
-    "requested and",  # numpy: "1000000 requested and 131056 written"
+    "inline_container.cc",  # torch.save (https://github.com/pytorch/pytorch/issues/156955)
+    "requested and",  # numpy (https://github.com/numpy/numpy/issues/17589)
 )
 _NO_ACCESS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 

@@ -29,6 +29,17 @@ _PACKAGES = (
 )
 
 
+def versions() -> dict[str, str]:
+    """Return the versions of mixkd, Python and the packages that shape a result, where installed."""
+    found = {"mixkd": __version__, "python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecord:
     """The record of one stage; equal inputs and seed give an equal record but for `duration_s`.
@@ -53,12 +64,13 @@ class RunRecord:
     metrics: Mapping[str, Mapping[str, float]]
     duration_s: float
     notes: tuple[str, ...] = ()
-    versions: Mapping[str, str] = field(default_factory=lambda: versions())  # noqa: PLW0108 - defined below
+    versions: Mapping[str, str] = field(default_factory=versions)
 
     def write(self, folder: Path) -> None:
         """Write the record as `run.json` in the folder."""
         body = json.dumps({"format": RUN_FORMAT, **asdict(self)}, indent=2, ensure_ascii=False, default=str)
-        (folder / RUN_FILE).write_text(body + "\n", encoding="utf-8")
+        # A folder's name need not be UTF-8: its odd bytes become escapes, as JSON has them.
+        (folder / RUN_FILE).write_text(body + "\n", encoding="utf-8", errors="backslashreplace")
 
 
 def read_run(folder: Path) -> dict[str, Any] | None:
@@ -77,17 +89,6 @@ def read_run(folder: Path) -> dict[str, Any] | None:
     if not isinstance(run, dict):
         raise MkdError(f"{path} is damaged: not a JSON object")
     return run
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of mixkd, Python and the packages that shape a result, where installed."""
-    found = {"mixkd": __version__, "python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def data_fingerprint(corpus: Corpus, rows: Mapping[str, int]) -> dict[str, Any]:

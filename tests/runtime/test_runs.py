@@ -35,6 +35,13 @@ def test_write_and_read_run_round_trip(tmp_path: Path) -> None:
     assert run["notes"] == ["three texts stand in train and test"]
 
 
+def test_folder_names_that_are_not_utf8_are_kept(tmp_path: Path) -> None:
+    record(inputs={"data": "caf\udce9"}).write(tmp_path)
+    run = read_run(tmp_path)
+    assert run is not None
+    assert run["inputs"]["data"] == "caf\udce9"
+
+
 def test_equal_runs_write_equal_records_but_for_their_duration(tmp_path: Path) -> None:
     written = []
     for number in (1, 2):
