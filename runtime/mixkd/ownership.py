@@ -12,7 +12,7 @@ from pathlib import Path
 from mixkd.temporaries import is_temporary
 
 MARKER_FILE = ".mkd"
-_MANIFEST_FILE = "mkd.json"  # mixkd.runtime.bundle.MANIFEST_FILE, which a device has without this module
+_MANIFEST_FILE = "mkd.json"  # mixkd.runtime.manifest.MANIFEST_FILE; a test holds them equal
 _FORMAT = 1
 _EVERYTHING: Container[str] = frozenset({"*"})
 _MAX_BYTES = 64 * 1024 * 1024

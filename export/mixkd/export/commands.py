@@ -116,7 +116,7 @@ def inspect(bundle: Annotated[Path, typer.Argument(help="The bundle's folder.")]
     """Show what a bundle holds: operators, weights by part, inputs, recipe, numbers, checksums."""
     from mixkd.export.inspection import describe
 
-    say(*describe(bundle).split("\n"))
+    say(*describe(bundle))
 
 
 def register(app: typer.Typer) -> None:

@@ -10,8 +10,8 @@ from mixkd.export.judge.sizes import measure_sizes
 from mixkd.runtime.bundle import open_bundle
 
 
-def describe(folder: Path) -> str:
-    """Return a readable account of a bundle, its checksums verified.
+def describe(folder: Path) -> list[str]:
+    """Return the lines of a readable account of a bundle, its checksums verified.
 
     Raises:
         BundleError: If it is damaged.
@@ -42,7 +42,7 @@ def describe(folder: Path) -> str:
     lines = [f"{name:10} {value}" for name, value in facts.items()]
     lines += ["files      (sha256 verified)"]
     lines += [f"  {e.size_bytes:>10}  {e.sha256[:16]}  {name}" for name, e in sorted(manifest.files.items())]
-    return "\n".join(lines)
+    return lines
 
 
 def _number(value: object) -> str:
