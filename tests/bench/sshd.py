@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from mixkd.bench.targets.ssh import SshTarget
+from mixkd.bench.targets.ssh import SshTarget, Timeouts
 from tests.tools import need
 
 
@@ -25,10 +25,16 @@ class Server:
     client_config: Path
     folder: Path
 
-    def target(self, python: str = sys.executable, *words: str) -> SshTarget:
-        options = ("-F", str(self.client_config), *words)
+    def target(
+        self, python: str = sys.executable, *words: str, timeouts: Timeouts | None = None
+    ) -> SshTarget:
         return SshTarget(
-            name="ssh://loopback", destination="127.0.0.1", port=self.port, python=python, options=options
+            name="ssh://loopback",
+            destination="127.0.0.1",
+            port=self.port,
+            python=python,
+            options=("-F", str(self.client_config), *words),
+            timeouts=timeouts or Timeouts(),
         )
 
     def drop(self) -> None:
@@ -60,7 +66,9 @@ def loopback(folder: Path, *, settings: str = "", within: Sequence[str] = ()) ->
     (folder / "known").write_text(f"[127.0.0.1]:{port} {(folder / 'host.pub').read_text()}")
     (folder / "sshd_config").write_text(
         f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nPidFile none\nUsePAM no\n"
-        f"AuthorizedKeysFile {folder}/authorized\nPasswordAuthentication no\nStrictModes no\n{settings}\n"
+        # The user's start-up files don't run here: a session that is cut would leave their work half done.
+        f"AuthorizedKeysFile {folder}/authorized\nPasswordAuthentication no\nStrictModes no\n"
+        f"SetEnv HOME={folder}\n{settings}\n"
     )
     (folder / "ssh_config").write_text(
         f"IdentityFile {folder}/user\nIdentitiesOnly yes\nUserKnownHostsFile {folder}/known\n"

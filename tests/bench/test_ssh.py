@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,9 +16,9 @@ from mixkd.bench.plan import Plan
 from mixkd.bench.report.figures import Evidence
 from mixkd.bench.targets import parse_target
 from mixkd.bench.targets.base import LocalTarget
-from mixkd.bench.targets.ssh import SshTarget
+from mixkd.bench.targets.ssh import SshTarget, Timeouts
 from mixkd.bench.variants import OnnxVariant, Variant
-from mixkd.errors import MeasureError
+from mixkd.errors import ConfigError, MeasureError
 from tests.bench.sshd import Server, loopback
 from tests.tools import unavailable
 
@@ -25,6 +26,7 @@ from tests.tools import unavailable
 def test_ssh_measures_the_same_answers_and_leaves_nothing(server: Server, int8: Variant, plan: Plan) -> None:
     target = server.target()
     report = measure(replace(plan, variants=(int8,), targets=(LocalTarget(), target)))
+    assert target._folder
     here, there = report.rows
     assert (there.target, there.evidence) == ("ssh://loopback", Evidence.DEVICE)
     assert there.logit_difference == 0
@@ -97,18 +99,17 @@ def test_dropped_connection_leaves_the_other_targets(server: Server, int8: Varia
 
 
 def test_ssh_names_a_full_disk(int8: Variant, tmp_path: Path) -> None:
-    small = tmp_path / "small"
-    small.mkdir()
-    # The server sees a disk of 800 kB there, nobody else does: the code fits, the model doesn't.
-    mount = f"mount -t tmpfs -o size=800k tmpfs {small}"
+    # The server sees a /tmp of 2 MB, nobody else does: the code fits, the model doesn't.
+    mount = "mount -t tmpfs -o size=2m tmpfs /tmp"
     if subprocess.run(["unshare", "-m", "sh", "-c", mount], capture_output=True, check=False).returncode:
         unavailable("needs the right to mount a file system for itself")
     within = ["unshare", "-m", "sh", "-c", f'{mount} && exec "$@"', "sh"]
     large = tmp_path / "large.onnx"
     assert isinstance(int8, OnnxVariant)
-    large.write_bytes(b"\0" * 1_000_000)
+    large.write_bytes(bytes(4_000_000))
     with (
-        loopback(tmp_path / "sshd", settings=f"SetEnv TMPDIR={small}", within=within) as server,
+        tempfile.TemporaryDirectory(dir="/var/tmp") as keys,
+        loopback(Path(keys, "sshd"), within=within) as server,
         server.target() as target,
         pytest.raises(MeasureError, match="ssh://loopback: its disk is full"),
     ):
@@ -130,3 +131,21 @@ def test_ssh_word_is_read_in_all_its_parts() -> None:
     target = parse_target("ssh://me@board:2222?python=/opt/py/bin/python")
     assert isinstance(target, SshTarget)
     assert (target.destination, target.port, target.python) == ("me@board", 2222, "/opt/py/bin/python")
+
+
+def test_host_name_keeps_its_case() -> None:
+    assert SshTarget.parse("ssh://MyPi").destination == "MyPi"
+    assert SshTarget.parse("ssh://Pi@MyPi:22/?python=Python3").destination == "Pi@MyPi"
+    assert SshTarget.parse("ssh://[FE80::1]:22").destination == "FE80::1"
+
+
+def test_time_limits_are_read_from_the_word() -> None:
+    target = SshTarget.parse("ssh://pi?connect_timeout=30&reply_timeout=600.5&run_timeout=7200")
+    assert target.timeouts == Timeouts(connect_timeout=30, reply_timeout=600.5, run_timeout=7200)
+    assert SshTarget.parse("ssh://pi").timeouts == Timeouts()
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf", "1e9", "soon"])
+def test_impossible_time_limit_is_refused(seconds: str) -> None:
+    with pytest.raises(ConfigError, match="reply_timeout must be 1 to 604800 seconds, not"):
+        SshTarget.parse(f"ssh://pi?reply_timeout={seconds}")

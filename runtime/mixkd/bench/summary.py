@@ -85,19 +85,20 @@ def _row(raw: Raw, there: Found, first: Sequence[Raw], target: Floats, plan: Pla
 
 def _start(raw: Raw) -> Start:
     return Start(
-        import_ms=raw.load["import_ns"] / _NS_PER_MS,
-        load_ms=raw.load["load_ns"] / _NS_PER_MS,
-        first_answer_ms=raw.load["first_answer_ns"] / _NS_PER_MS,
+        import_ms=raw.load.import_ns / _NS_PER_MS,
+        load_ms=raw.load.load_ns / _NS_PER_MS,
+        first_answer_ms=raw.load.first_answer_ns / _NS_PER_MS,
     )
 
 
 def _memory(raw: Raw) -> Memory:
+    assert raw.memory is not None
     return Memory(
-        baseline_bytes=raw.load["baseline_rss_bytes"],
-        loaded_bytes=raw.load["loaded_rss_bytes"],
-        peak_rss_bytes=raw.memory["peak_rss_bytes"],
-        uss_bytes=raw.memory["uss_bytes"],
-        pss_bytes=raw.memory["pss_bytes"],
+        baseline_bytes=raw.load.baseline_rss_bytes,
+        loaded_bytes=raw.load.loaded_rss_bytes,
+        peak_rss_bytes=raw.memory.peak_rss_bytes,
+        uss_bytes=raw.memory.uss_bytes,
+        pss_bytes=raw.memory.pss_bytes,
         smallest_cap_bytes=raw.smallest_cap_bytes,
     )
 

@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from mixkd.bench.decode import Amount, Count, Positive
 from mixkd.bench.report.figures import Noise
 
 _STAT = Path("/proc/stat")
@@ -33,14 +34,14 @@ class Reading:
         load_average: Runnable processes over the last minute.
     """
 
-    busy_s: float
-    steal_s: float
-    total_s: float
-    own_s: float
-    throttles: int
+    busy_s: Amount
+    steal_s: Amount
+    total_s: Amount
+    own_s: Amount
+    throttles: Count
     temperature_c: float | None
-    cores: int
-    load_average: float
+    cores: Positive
+    load_average: Amount
 
 
 def read_counters(pids: list[int]) -> Reading | None:
@@ -68,7 +69,8 @@ def compare_readings(before: Reading | None, after: Reading | None, *, governor:
     """Judge the time between two readings."""
     if before is None or after is None:
         return None
-    wall_s = (after.total_s - before.total_s) / after.cores or 1.0
+    # No two readings are closer than a tick, whatever a device says.
+    wall_s = max((after.total_s - before.total_s) / after.cores, 1 / _TICKS_PER_SECOND)
     others = max(0.0, (after.busy_s - before.busy_s) - (after.own_s - before.own_s)) / wall_s
     steal = (after.steal_s - before.steal_s) / (wall_s * after.cores)
     throttles = after.throttles - before.throttles

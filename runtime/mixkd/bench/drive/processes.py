@@ -1,31 +1,41 @@
-"""The measuring side of the workers: start one per variant, ask it, end it."""
+"""The measuring side of the workers: start one per variant, ask it, check its answers, end it.
+
+A worker may run on a device that nobody vouches for: an answer is decoded to its type, and its counts are
+compared with what was asked, before a number of it is believed.
+"""
 
 import base64
+import binascii
 import json
-import subprocess
-import tempfile
 from collections.abc import Sequence
-from contextlib import suppress
 from types import TracebackType
-from typing import IO, Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mixkd.bench.decode import Count, DecodeError, Positive, Range, decode, read_json
 from mixkd.bench.drive.noise import Reading
 from mixkd.bench.report.figures import Environment
-from mixkd.bench.targets.base import Target, full_environment
+from mixkd.bench.targets.base import Target, full_environment, heard
+from mixkd.bench.targets.pipes import Child, PipeError
 from mixkd.bench.variants import Variant, to_json
+from mixkd.bench.worker.memory import MemoryReading
+from mixkd.bench.worker.replies import Loading, Logits
 from mixkd.bench.worker.scenarios import Growth
 from mixkd.bench.worker.timing import Block
 from mixkd.errors import MeasureError
 from mixkd.runtime.encoding import Text
 
-_CLOSE_SECONDS = 5
+_ERROR = Annotated[str, Range(0, 2**20)]
 
 
 class WorkerProcess:
-    """One fresh process that holds one variant; a context manager that ends it."""
+    """One fresh process that holds one variant; a context manager that ends it.
+
+    Every method raises `MeasureError` where the worker is gone, answers too late or too much, says that it
+    failed, or answers what can't be true.
+    """
 
     def __init__(self, variant: Variant, target: Target, *, threads: int) -> None:
         self.variant = variant
@@ -34,16 +44,7 @@ class WorkerProcess:
         self._pid = 0
         self._placed = target.place(variant)
         launch = target.launch(threads)
-        self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
-        self._process = subprocess.Popen(
-            launch.command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            text=True,
-            encoding="utf-8",
-            env=full_environment(launch),
-        )
+        self._child = Child(launch.command, limits=launch.limits, environment=full_environment(launch))
 
     @property
     def pid(self) -> int:
@@ -56,94 +57,119 @@ class WorkerProcess:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is not None:
-            self._process.kill()
-        if self._process.stdin:
-            with suppress(BrokenPipeError):  # a worker that is gone leaves a request unread
-                self._process.stdin.close()
-        try:
-            self._process.wait(_CLOSE_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        if self._process.stdout:
-            self._process.stdout.close()
-        self._log.close()
+        self._child.__exit__(kind, error, trace)
 
-    def load(self, first: Text) -> dict[str, Any]:
+    def load(self, first: Text) -> Loading:
         """Load the variant and answer one text; return the times and the memory around it."""
-        reply: dict[str, Any] = self._ask(
-            "load", variant=to_json(self._placed), threads=self._threads, first=first
-        )
-        self._pid = reply["pid"]
-        return reply
+        placed = to_json(self._placed)
+        loading: Loading = self._ask(Loading, "load", variant=placed, threads=self._threads, first=first)
+        self._pid = loading.pid
+        return loading
 
     def warm(self, texts: Sequence[Text]) -> None:
         """Warm every input length of the texts."""
-        self._ask("warm", texts=list(texts))
+        self._ask(Count, "warm", texts=list(texts))
 
     def time(self, texts: Sequence[Text]) -> Block:
         """Time one block of texts."""
-        return Block(**self._ask("time", texts=list(texts)))
+        return self._block("time", texts)
 
-    def memory(self) -> dict[str, Any]:
+    def memory(self) -> MemoryReading:
         """Read the worker's memory."""
-        reply: dict[str, Any] = self._ask("memory")
-        return reply
+        reading: MemoryReading = self._ask(MemoryReading, "memory")
+        return reading
 
     def logits(self, texts: Sequence[Text]) -> NDArray[np.float32]:
-        """Return the logits of N texts as (N, C), untimed."""
-        reply = self._ask("logits", texts=list(texts))
-        return np.frombuffer(base64.b64decode(reply["float32"]), np.float32).reshape(reply["shape"])
+        """Return the logits of N texts as (N, C), untimed; all are finite."""
+        reply: Logits = self._ask(Logits, "logits", texts=list(texts))
+        wanted = (len(texts), len(self.variant.labels))
+        if reply.shape != wanted:
+            raise self._unbelievable("logits", f"its shape is {reply.shape}, not {wanted}")
+        try:
+            data = base64.b64decode(reply.float32, validate=True)
+        except binascii.Error as error:
+            raise self._unbelievable("logits", f"it is not base64: {error}") from error
+        if len(data) != 4 * wanted[0] * wanted[1]:
+            raise self._unbelievable("logits", f"{len(data)} bytes don't hold the shape {wanted}")
+        array = np.frombuffer(data, "<f4").reshape(wanted)
+        if not np.isfinite(array).all():
+            raise self._unbelievable("logits", "some are NaN or infinite")
+        return array
 
     def offline(self, texts: Sequence[Text]) -> int:
         """Answer all texts at once; return nanoseconds."""
-        return int(self._ask("offline", texts=list(texts)))
+        return int(self._ask(Positive, "offline", texts=list(texts)))
 
     def paced(self, texts: Sequence[Text], *, gap_s: float) -> Block:
         """Time texts with idle gaps."""
-        return Block(**self._ask("paced", texts=list(texts), gap_s=gap_s))
+        return self._block("paced", texts, gap_s=gap_s)
 
     def server(self, texts: Sequence[Text], *, rate_per_s: float, seed: int) -> list[int]:
         """Answer texts at Poisson arrivals; return nanoseconds from each arrival."""
-        return list(self._ask("server", texts=list(texts), rate_per_s=rate_per_s, seed=seed))
+        latencies: list[int] = self._ask(
+            list[Count], "server", texts=list(texts), rate_per_s=rate_per_s, seed=seed
+        )
+        self._check_count("server", len(latencies), texts)
+        return latencies
 
     def growth(self, texts: Sequence[Text], *, calls: int, limit_s: float) -> Growth:
         """Make many varied calls; return the memory around them."""
-        return Growth(**self._ask("growth", texts=list(texts), calls=calls, limit_s=limit_s))
+        growth: Growth = self._ask(Growth, "growth", texts=list(texts), calls=calls, limit_s=limit_s)
+        if growth.calls > calls:
+            raise self._unbelievable("growth", f"{growth.calls} calls, {calls} were asked for")
+        return growth
 
     def counters(self, pids: list[int]) -> Reading | None:
         """Read the noise guard's counters where the worker runs."""
-        reply = self._ask("counters", pids=pids)
-        return Reading(**reply) if reply else None
+        reading: Reading | None = self._ask(Reading | None, "counters", pids=pids)
+        return reading
 
     def environment(self) -> Environment:
         """Describe the machine that the worker runs on."""
-        reply = self._ask("environment")
-        return Environment(**{**reply, "isa": tuple(reply["isa"])})
+        found: Environment = self._ask(Environment, "environment")
+        return found
 
-    def _ask(self, do: str, **fields: Any) -> Any:
-        line = json.dumps({"do": do, **fields})
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin is not None
-        assert stdout is not None
+    def _block(self, do: str, texts: Sequence[Text], **fields: Any) -> Block:
+        block: Block = self._ask(Block, do, texts=list(texts), **fields)
+        self._check_count(do, len(block.total_ns), texts)
+        return block
+
+    def _check_count(self, do: str, count: int, texts: Sequence[Text]) -> None:
+        if count != len(texts):
+            raise self._unbelievable(do, f"{count} times for {len(texts)} texts")
+
+    def _ask(self, kind: Any, do: str, **fields: Any) -> Any:
+        answer = self._exchange(json.dumps({"do": do, **fields}).encode() + b"\n")
         try:
-            stdin.write(line + "\n")
-            stdin.flush()
-            answer = stdout.readline()
+            reply = read_json(answer)
+            if not isinstance(reply, dict) or len(reply.keys() & {"ok", "error"}) != 1:
+                raise DecodeError("it is neither an answer nor an error")
+            if "ok" in reply:
+                return decode(kind, reply["ok"], do)
+            said = decode(_ERROR, reply["error"], "the error")
+        except DecodeError as error:
+            raise self._unbelievable(do, str(error)) from error
+        raise MeasureError(f"{self.variant.name}: {heard(said)}")
+
+    def _exchange(self, request: bytes) -> bytes:
+        """Send one line and return the line that answers it."""
+        try:
+            self._child.write(request)
+            answer = self._child.read_line()
         except BrokenPipeError:
-            answer = ""
+            answer = b""
+        except PipeError as error:
+            raise MeasureError(f"{self.variant.name}: {error}") from error
         if not answer:
             raise MeasureError(f"{self.variant.name}: {self._ending()}")
-        reply = json.loads(answer)
-        if "error" in reply:
-            raise MeasureError(f"{self.variant.name}: {reply['error']}")
-        return reply["ok"]
+        return answer
+
+    def _unbelievable(self, do: str, why: str) -> MeasureError:
+        where = self._target.name
+        return MeasureError(
+            f"{self.variant.name}: {where} answers {do!r} with what can't be true: {heard(why)}"
+        )
 
     def _ending(self) -> str:
-        try:
-            code = self._process.wait(_CLOSE_SECONDS)
-        except subprocess.TimeoutExpired:
-            return "it closed its pipe"
-        self._log.seek(0)
-        return self._target.explain(self._log.read().decode("utf-8", errors="replace"), code)
+        code = self._child.wait()
+        return "it closed its pipe" if code is None else self._target.explain(self._child.said(), code)

@@ -1,7 +1,6 @@
 """What workers gave, before anything is derived from it."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +8,8 @@ from numpy.typing import NDArray
 from mixkd.bench.report.figures import ColdStart, Scenarios
 from mixkd.bench.report.schema import Absent, TargetRecord
 from mixkd.bench.variants import Variant
+from mixkd.bench.worker.memory import MemoryReading
+from mixkd.bench.worker.replies import Loading
 from mixkd.bench.worker.timing import Block
 
 
@@ -30,10 +31,10 @@ class Raw:
     """
 
     variant: Variant
-    load: dict[str, Any]
+    load: Loading
     blocks: list[Block] = field(default_factory=list)
     curve: dict[int, list[Block]] = field(default_factory=dict)
-    memory: dict[str, Any] = field(default_factory=dict)
+    memory: MemoryReading | None = None
     logits: NDArray[np.float32] | None = None
     judged: NDArray[np.int64] | None = None
     scenarios: Scenarios | None = None

@@ -12,6 +12,7 @@ from mixkd.bench.report.intervals import LEAST_SAMPLES, quantile
 from mixkd.runtime.encoding import Text
 
 _SERVER_STEPS = 6
+_MOST_ARRIVALS = 50_000
 _NS_PER_MS = 1e6
 
 
@@ -67,7 +68,7 @@ def _highest_rate(
     best: list[int] = []
     for step in range(_SERVER_STEPS):
         rate = (low + high) / 2
-        count = max(LEAST_SAMPLES[0.99], round(rate * config.server_seconds))
+        count = min(max(LEAST_SAMPLES[0.99], round(rate * config.server_seconds)), _MOST_ARRIVALS)
         arriving = list(islice(cycle(texts), count))
         latencies = worker.server(arriving, rate_per_s=rate, seed=config.seed + step)
         p99_ms = quantile(np.array(latencies) / _NS_PER_MS, 0.99)

@@ -130,7 +130,7 @@ class _Turns:
             self._progress("timing single texts", min(number, len(blocks)), len(blocks))
             self._time(number, texts, lambda raw: raw.blocks)
         # Read before longer texts or batches raise the peak.
-        self._each(0, lambda worker, raw: raw.memory.update(worker.memory()))
+        self._each(0, _read_memory)
         if isinstance(self._target, ProfileTarget):
             for _, raw in self._pairs:
                 raw.smallest_cap_bytes = smallest_cap(
@@ -245,6 +245,10 @@ class _Turns:
     @property
     def _first(self) -> Text:
         return self._plan.sample.texts[self._plan.sample.timed[0]]
+
+
+def _read_memory(worker: WorkerProcess, raw: Raw) -> None:
+    raw.memory = worker.memory()
 
 
 def _busy_seconds(raw: Raw) -> float:

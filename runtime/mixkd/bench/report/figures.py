@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from mixkd.bench.decode import Amount, Count, Positive
+
 
 class Evidence(StrEnum):
     """What a row may be used for."""
@@ -34,19 +36,19 @@ class Interval:
 class Bucket:
     """Latency of the timed texts with `low_tokens` to `high_tokens` tokens."""
 
-    low_tokens: int
-    high_tokens: int
-    samples: int
-    p50_ms: float
+    low_tokens: Count
+    high_tokens: Count
+    samples: Positive
+    p50_ms: Amount
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CurvePoint:
     """Median latency of texts made to have exactly `tokens` tokens, or of the longest text of the split."""
 
-    tokens: int
-    samples: int
-    p50_ms: float
+    tokens: Count
+    samples: Positive
+    p50_ms: Amount
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,16 +70,16 @@ class Latency:
         curve: Against length.
     """
 
-    samples: int
+    samples: Positive
     p50_ms: Interval
-    p90_ms: float | None
-    p99_ms: float | None
-    mean_ms: float
-    min_ms: float
-    max_ms: float
-    tokenize_p50_ms: float
-    cpu_ms_per_text: float
-    energy_mj_per_text: float | None
+    p90_ms: Amount | None
+    p99_ms: Amount | None
+    mean_ms: Amount
+    min_ms: Amount
+    max_ms: Amount
+    tokenize_p50_ms: Amount
+    cpu_ms_per_text: Amount
+    energy_mj_per_text: Amount | None
     buckets: tuple[Bucket, ...]
     curve: tuple[CurvePoint, ...]
 
@@ -86,9 +88,9 @@ class Latency:
 class Start:
     """Time from a bare Python to the first answer, with the files in the page cache."""
 
-    import_ms: float
-    load_ms: float
-    first_answer_ms: float
+    import_ms: Amount
+    load_ms: Amount
+    first_answer_ms: Amount
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,12 +106,12 @@ class Memory:
         smallest_cap_bytes: The least memory cap under which it loaded and answered; capped targets only.
     """
 
-    baseline_bytes: int | None
-    loaded_bytes: int | None
-    peak_rss_bytes: int | None
-    uss_bytes: int | None
-    pss_bytes: int | None
-    smallest_cap_bytes: int | None
+    baseline_bytes: Count | None
+    loaded_bytes: Count | None
+    peak_rss_bytes: Count | None
+    uss_bytes: Count | None
+    pss_bytes: Count | None
+    smallest_cap_bytes: Count | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,10 +125,18 @@ class Samples:
         cpu_ns: Processor time of each block.
     """
 
-    text: tuple[int, ...]
-    total_ns: tuple[int, ...]
-    tokenize_ns: tuple[int, ...]
-    cpu_ns: tuple[int, ...]
+    text: tuple[Count, ...]
+    total_ns: tuple[Positive, ...]
+    tokenize_ns: tuple[Count, ...]
+    cpu_ns: tuple[Count, ...]
+
+    def __post_init__(self) -> None:
+        if not len(self.text) == len(self.total_ns) == len(self.tokenize_ns):
+            raise ValueError("text, total_ns and tokenize_ns must have the same length")
+        if not self.cpu_ns or len(self.total_ns) % len(self.cpu_ns) or not self.total_ns:
+            raise ValueError(
+                f"{len(self.total_ns)} samples can't be cut into {len(self.cpu_ns)} equal blocks"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,8 +153,8 @@ class Quality:
         kl_nats: Kullback-Leibler divergence from the reference's probabilities, mean over rows.
     """
 
-    rows: int
-    labelled_rows: int
+    rows: Count
+    labelled_rows: Count
     headline: Interval | None
     metrics: Mapping[str, float]
     macro_f1: Interval | None = None
@@ -171,18 +181,18 @@ class Scenarios:
         server_ns: The samples at that rate.
     """
 
-    offline_texts_per_s: float
-    paced_gap_ms: float
-    paced_p50_ms: float
-    paced_p90_ms: float | None
-    paced_cpu_ms_per_text: float
-    server_target_ms: float
-    server_rate_per_s: float | None
-    server_p99_ms: float | None
-    growth_calls: int
+    offline_texts_per_s: Amount
+    paced_gap_ms: Amount
+    paced_p50_ms: Amount
+    paced_p90_ms: Amount | None
+    paced_cpu_ms_per_text: Amount
+    server_target_ms: Amount
+    server_rate_per_s: Amount | None
+    server_p99_ms: Amount | None
+    growth_calls: Count
     growth_bytes: int | None
-    paced_ns: tuple[int, ...]
-    server_ns: tuple[int, ...]
+    paced_ns: tuple[Count, ...]
+    server_ns: tuple[Count, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,9 +206,9 @@ class ColdStart:
         read_bytes: What each of those starts read from the disk: the proof that the files were gone.
     """
 
-    warm_ms: tuple[float, ...]
-    evicted_ms: tuple[float, ...]
-    read_bytes: tuple[int, ...]
+    warm_ms: tuple[Amount, ...]
+    evicted_ms: tuple[Amount, ...]
+    read_bytes: tuple[Count, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,11 +233,11 @@ class Environment:
     machine: str
     processor: str
     isa: tuple[str, ...]
-    cores: int
-    usable_cores: int
-    cpu_quota: float | None
-    memory_bytes: int | None
-    memory_limit_bytes: int | None
+    cores: Positive
+    usable_cores: Positive
+    cpu_quota: Amount | None
+    memory_bytes: Count | None
+    memory_limit_bytes: Count | None
     governor: str | None
     versions: Mapping[str, str]
 
@@ -245,9 +255,9 @@ class Noise:
         warnings: Why the latencies are unreliable; empty when they aren't.
     """
 
-    others_cores: float
+    others_cores: Amount
     steal_share: float
-    throttles: int
+    throttles: Count
     temperature_c: float | None
-    load_average: float
+    load_average: Amount
     warnings: tuple[str, ...]

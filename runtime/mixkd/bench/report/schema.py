@@ -7,6 +7,7 @@ grows when a field changes its meaning or goes; new fields may come without it.
 from dataclasses import dataclass
 
 from mixkd.bench.config import BenchConfig
+from mixkd.bench.decode import Amount, Count, Positive
 from mixkd.bench.report.figures import (
     ColdStart,
     Environment,
@@ -51,10 +52,10 @@ class Row:
     precision: str
     target: str
     evidence: Evidence
-    size_bytes: int
+    size_bytes: Count
     speed_up: Interval | None
     quality: Quality
-    logit_difference: float | None
+    logit_difference: Amount | None
     latency: Latency | None
     start: Start | None
     memory: Memory | None
@@ -116,12 +117,12 @@ class DataRecord:
 
     name: str
     split: str
-    rows: int
-    judged_rows: int
+    rows: Count
+    judged_rows: Count
     sha256: str
-    tokens_p50: int
-    tokens_p90: int
-    tokens_longest: int
+    tokens_p50: Count
+    tokens_p90: Count
+    tokens_longest: Count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,8 +150,8 @@ class Report:
     title: str
     task: str
     metric: str
-    labels: int
-    max_length: int
+    labels: Positive
+    max_length: Positive
     reference: str | None
     rows: tuple[Row, ...]
     absent: tuple[Absent, ...]
@@ -159,6 +160,10 @@ class Report:
     config: BenchConfig
     targets: tuple[TargetRecord, ...]
     method: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not self.targets:
+            raise ValueError("it has no target")
 
     @property
     def metric_name(self) -> str:

@@ -11,7 +11,9 @@ from types import TracebackType
 from typing import Protocol
 
 from mixkd.bench.report.figures import Evidence
+from mixkd.bench.targets.pipes import Limits
 from mixkd.bench.variants import Variant
+from mixkd.console import visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +23,12 @@ class Launch:
     Attributes:
         command: The words of the command; its standard pipes are the worker's.
         environment: Variables to set beside those of this process.
+        limits: What the worker may take of time and bytes.
     """
 
     command: list[str]
     environment: dict[str, str] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
 
 
 class Target(Protocol):
@@ -91,6 +95,7 @@ class LocalTarget:
 
 
 WORKER_MODULE = "mixkd.bench.worker.main"
+_HEARD_CHARACTERS = 500
 
 
 def worker_environment(threads: int) -> dict[str, str]:
@@ -109,7 +114,12 @@ def last_words(said: str, code: int) -> str:
     """Return how a process ended, and the last line it said."""
     lines = said.strip().splitlines()
     how = f"signal {-code}, out of memory?" if code < 0 else f"exit code {code}"
-    return f"{how}: {lines[-1]}" if lines else how
+    return f"{how}: {heard(lines[-1])}" if lines else how
+
+
+def heard(said: str) -> str:
+    """Return what another program said as a part of one line: control characters escaped, the end cut."""
+    return visible(said[:_HEARD_CHARACTERS]) + ("..." if len(said) > _HEARD_CHARACTERS else "")
 
 
 def full_environment(launch: Launch) -> dict[str, str]:

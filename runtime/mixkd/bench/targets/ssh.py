@@ -1,28 +1,40 @@
 """Another machine over ssh: it needs Python, onnxruntime, numpy and tokenizers, and nothing of mixkd.
 
 The system's own ssh is used, with its configuration, agent and host-key checking. The worker and the
-variant's files travel as one tar stream into a temporary folder that goes away at the end.
+variant's files travel as tar streams into a temporary folder that goes away at the end. Nothing that the
+device says is believed: not the name of that folder, not that an answer comes, nor that it ends.
 """
 
-import io
+import math
 import re
 import shlex
-import subprocess
-import tarfile
-from dataclasses import dataclass, field, replace
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from urllib.parse import parse_qs, urlsplit
 
 from mixkd.bench.report.figures import Evidence
-from mixkd.bench.targets.base import WORKER_MODULE, Launch, last_words, worker_environment
+from mixkd.bench.targets.base import WORKER_MODULE, Launch, heard, last_words, worker_environment
 from mixkd.bench.targets.code import worker_code
+from mixkd.bench.targets.pipes import Child, Limits, PipeError
+from mixkd.bench.targets.sending import send_files
 from mixkd.bench.variants import OnnxVariant, Variant
 from mixkd.errors import ConfigError, MeasureError
 
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
-_OPTIONS = ("-o", "BatchMode=yes", "-o", "ConnectTimeout=15", "-o", "ServerAliveInterval=15")
+_OPTIONS = (
+    *("-T", "-a", "-x"),  # no terminal, no agent, no display: the device gets none of the user's
+    *("-o", "ClearAllForwardings=yes", "-o", "ControlMaster=no", "-o", "BatchMode=yes"),
+    *("-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=3"),
+)
 _PACKAGES = "numpy onnxruntime tokenizers"
+_MAKE_FOLDER = "mktemp -d /tmp/mkd-bench.XXXXXXXX"
+_FOLDER = re.compile(r"/tmp/mkd-bench\.[A-Za-z0-9]{8}")
+_COMMAND_BYTES = 65536
+_MOST_SECONDS = 7 * 24 * 3600
 
 # What ssh, the shell and Python say, and what it means.
 _CAUSES = (
@@ -30,6 +42,10 @@ _CAUSES = (
     (r"Permission denied", "it refused the login: set up a key that needs no typing"),
     (r"Could not resolve hostname", "there is no such host"),
     (r"Connection refused", "nothing listens there: is sshd running, is the port right?"),
+    (
+        r"(connect to host .* timed out|during banner exchange)",
+        "it doesn't answer: is it on, is this its address?",
+    ),
     (r"No module named '?(\w+)", f"its Python has no \\1: python -m pip install {_PACKAGES}"),
     (r"No space left on device", "its disk is full"),
     (r"(Exec format error|wrong ELF class|cannot execute binary)", "its Python is for another architecture"),
@@ -39,6 +55,24 @@ _CAUSES = (
     ),
     (r"(Connection .*closed|Connection reset|Broken pipe|timed out)", "the connection dropped"),
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """How long to wait for a device, in seconds.
+
+    Attributes:
+        connect_timeout: To the connection, and again to the first answer.
+        reply_timeout: To any other answer, such as that a model is loaded or a block of texts is timed.
+        run_timeout: To the end of everything on this target.
+    """
+
+    connect_timeout: float = 15.0
+    reply_timeout: float = 300.0
+    run_timeout: float = 4 * 3600.0
+
+
+_TIMEOUTS = tuple(f.name for f in fields(Timeouts))
 
 
 @dataclass(slots=True)
@@ -51,6 +85,7 @@ class SshTarget:
         port: None takes ssh's own.
         python: The Python to run there.
         options: More words for ssh, such as ``-F FILE``.
+        timeouts: How long to wait for it.
     """
 
     name: str
@@ -58,33 +93,54 @@ class SshTarget:
     port: int | None = None
     python: str = "python3"
     options: tuple[str, ...] = ()
+    timeouts: Timeouts = field(default_factory=Timeouts)
     _folder: str = field(default="", init=False)
+    _ends_at: float = field(default=0.0, init=False)
+    _placed: int = field(default=0, init=False)
 
     evidence = Evidence.DEVICE
 
     @classmethod
     def parse(cls, word: str) -> "SshTarget":
-        """Return the target of ``ssh://[user@]host[:port][?python=PATH]``."""
+        """Return the target of ``ssh://[user@]host[:port][?python=PATH]``, and its time limits in seconds.
+
+        Raises:
+            ConfigError: If the word is written in another way.
+        """
         try:
             parts = urlsplit(word)
             port = parts.port
         except ValueError as error:
             raise ConfigError(f"{word!r} is not an ssh target: {error}") from error
         query = parse_qs(parts.query)
-        if not parts.hostname or parts.path not in ("", "/") or set(query) - {"python"} or parts.password:
-            raise ConfigError(f"{word!r} is not an ssh target: write ssh://user@host[:port][?python=PATH]")
-        if parts.hostname.startswith("-") or (parts.username or "").startswith("-"):
+        # `parts.hostname` is in lower case, which `Host MyPi` of an ssh configuration doesn't match.
+        host = re.sub(r":\d*$", "", parts.netloc.rpartition("@")[2]).strip("[]")
+        known = {"python", *_TIMEOUTS}
+        if not parts.hostname or parts.path not in ("", "/") or set(query) - known or parts.password:
+            raise ConfigError(
+                f"{word!r} is not an ssh target: write ssh://user@host[:port][?python=PATH]; "
+                f"{', '.join(_TIMEOUTS)} can follow, as in ?python=PATH&{_TIMEOUTS[0]}=30"
+            )
+        if host.startswith("-") or (parts.username or "").startswith("-"):
             raise ConfigError(f"{word!r} is not an ssh target: a name can't begin with a hyphen")
         user = f"{parts.username}@" if parts.username else ""
-        python = query.get("python", ["python3"])[0]
-        return cls(name=word, destination=user + parts.hostname, port=port, python=python)
+        return cls(
+            name=word,
+            destination=user + host,
+            port=port,
+            python=query.get("python", ["python3"])[0],
+            timeouts=Timeouts(**{key: _seconds(key, query[key][0]) for key in _TIMEOUTS if key in query}),
+        )
 
     def __enter__(self) -> "SshTarget":
-        self._folder = self._run("mktemp -d").decode().strip()
-        if not re.fullmatch(r"/[\w./-]+", self._folder):
-            raise MeasureError(f"{self.name}: its mktemp answered {self._folder!r}, not a folder")
+        self._ends_at = time.monotonic() + self.timeouts.run_timeout
+        folder = self._make_folder()
+        # Removed and made again: a folder that held anything is somebody's, whatever its name, and is left.
+        self._run(f"rmdir {folder} && mkdir -m 700 {folder}")
+        self._folder = folder
         try:
-            self._send({f"code/{name}": path for name, path in worker_code().items()})
+            # An installer may have linked mixkd's own modules.
+            self._send({f"code/{name}": path for name, path in worker_code().items()}, follow_links=True)
             self._run(f"{self._python()} -c 'import {', '.join(_PACKAGES.split())}'")
         except BaseException:
             self._remove()
@@ -102,28 +158,42 @@ class SshTarget:
             raise MeasureError(
                 f"{variant.runtime} isn't measured over ssh: only onnxruntime is asked for there"
             )
-        folder = PurePosixPath(variant.name)
+        self._placed += 1
+        folder = PurePosixPath(f"variant{self._placed}")
         files = {str(folder / path.name): path for path in variant.weight_files()}
         files |= {str(folder / name): variant.tokenizer / name for name in _TOKENIZER_FILES}
-        self._send(files)
+        self._send(files, follow_links=False)
         there = Path(self._folder) / folder
         return replace(variant, model=there / variant.model.name, tokenizer=there)
 
     def launch(self, threads: int) -> Launch:
-        """Return ssh running the worker there."""
+        """Return ssh running the worker there; it ends by itself when the run's time is over."""
         words = " ".join(f"{key}={value}" for key, value in worker_environment(threads).items())
-        return Launch(self._ssh(f"{words} {self._python()} -m {WORKER_MODULE}"))
+        seconds = max(1, math.ceil(self._ends_at - time.monotonic()))
+        worker = f"{words} {self._python()} -m {WORKER_MODULE} {seconds}"
+        limits = Limits(silence_s=self.timeouts.reply_timeout, ends_at=self._ends_at)
+        return Launch(self._ssh(worker), limits=limits)
 
     def explain(self, said: str, code: int) -> str:
         """Return the cause that the messages name."""
         for pattern, cause in _CAUSES:
             match = re.search(pattern, said)
             if match:
-                return match.expand(cause)
+                return heard(match.expand(cause))
         return "the connection dropped" if code == 255 else last_words(said, code)
 
+    def _make_folder(self) -> str:
+        answer = (
+            self._run(_MAKE_FOLDER, self._limits(2 * self.timeouts.connect_timeout))
+            .decode("utf-8", errors="replace")
+            .removesuffix("\n")
+        )
+        if not _FOLDER.fullmatch(answer):
+            raise MeasureError(f"{self.name}: {_MAKE_FOLDER} answers {heard(answer)!r} there: no such folder")
+        return answer
+
     def _python(self) -> str:
-        return f"PYTHONPATH={shlex.quote(f'{self._folder}/code')} exec {shlex.quote(self.python)}"
+        return f"PYTHONPATH={self._folder}/code exec {shlex.quote(self.python)}"
 
     def _ssh(self, command: str) -> list[str]:
         # Whatever the login shell is, sh reads the command.
@@ -131,6 +201,7 @@ class SshTarget:
         return [
             "ssh",
             *_OPTIONS,
+            *("-o", f"ConnectTimeout={math.ceil(self.timeouts.connect_timeout)}"),
             *self.options,
             *port,
             "--",
@@ -138,26 +209,53 @@ class SshTarget:
             f"exec sh -c {shlex.quote(command)}",
         ]
 
-    def _run(self, command: str, data: bytes | None = None) -> bytes:
+    def _limits(self, silence_s: float) -> Limits:
+        """Return the limits of a short command."""
+        return Limits(silence_s=silence_s, ends_at=self._ends_at, reply_bytes=_COMMAND_BYTES)
+
+    def _run(self, command: str, limits: Limits | None = None) -> bytes:
+        """Run a command there and return what it answers."""
+        with self._child(command, limits) as child:
+            return self._finish(child)
+
+    def _send(self, files: Mapping[str, Path], *, follow_links: bool) -> None:
+        with self._child(f"tar -xf - -C {self._folder}") as child:
+            with suppress(BrokenPipeError):  # it ended early; `_finish` says why
+                send_files(files, child, follow_links=follow_links)
+            self._finish(child)
+
+    @contextmanager
+    def _child(self, command: str, limits: Limits | None = None) -> Iterator[Child]:
+        limits = limits or self._limits(self.timeouts.reply_timeout)
         try:
-            done = subprocess.run(self._ssh(command), input=data, capture_output=True, check=False)
+            running = Child(self._ssh(command), limits=limits)
         except FileNotFoundError as error:
             raise MeasureError(f"{self.name}: this machine has no ssh: install an OpenSSH client") from error
-        if done.returncode:
-            said = done.stderr.decode("utf-8", errors="replace")
-            raise MeasureError(f"{self.name}: {self.explain(said, done.returncode)}")
-        return done.stdout
+        try:
+            with running:
+                yield running
+        except PipeError as error:
+            raise MeasureError(f"{self.name}: {error}") from error
 
-    def _send(self, files: dict[str, Path]) -> None:
-        stream = io.BytesIO()
-        with tarfile.open(fileobj=stream, mode="w") as tar:
-            for name, path in files.items():
-                info = tarfile.TarInfo(name)
-                info.size = path.stat().st_size
-                with path.open("rb") as file:
-                    tar.addfile(info, file)
-        self._run(f"tar -xf - -C {shlex.quote(self._folder)}", stream.getvalue())
+    def _finish(self, child: Child) -> bytes:
+        child.close_input()
+        answer, code = child.read_all(), child.wait_in_time()
+        if code:
+            raise MeasureError(f"{self.name}: {self.explain(child.said(), code)}")
+        return answer
 
     def _remove(self) -> None:
         # What can't be removed any more (a dropped connection) must not hide the error that came before.
-        subprocess.run(self._ssh(f"rm -rf {shlex.quote(self._folder)}"), capture_output=True, check=False)
+        limits = Limits(silence_s=2 * self.timeouts.connect_timeout, reply_bytes=_COMMAND_BYTES)
+        with suppress(MeasureError):
+            self._run(f"rm -rf {self._folder}", limits)
+
+
+def _seconds(name: str, word: str) -> float:
+    try:
+        seconds = float(word)
+    except ValueError:
+        seconds = math.nan
+    if not 1 <= seconds <= _MOST_SECONDS:
+        raise ConfigError(f"{name} must be 1 to {_MOST_SECONDS} seconds, not {word!r}")
+    return seconds

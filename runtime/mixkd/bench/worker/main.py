@@ -8,6 +8,7 @@ process waits on a read and costs nothing, so that several workers can live side
 import base64
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -33,6 +34,7 @@ class Worker:
         """Import, load and answer once, each timed by the clock of `timing`."""
         from mixkd.bench import variants
         from mixkd.bench.worker import subjects
+        from mixkd.bench.worker.replies import Loading
 
         variant = variants.from_json(request["variant"])
         started = time.perf_counter_ns()
@@ -44,14 +46,15 @@ class Worker:
         first = time.perf_counter_ns()
         self._subject.answer(self._subject.encode(_text(request["first"])))
         answered = time.perf_counter_ns()
-        return {
-            "import_ns": imported - started,
-            "load_ns": loaded - imported,
-            "first_answer_ns": answered - first,
-            "baseline_rss_bytes": BASELINE.rss_bytes,
-            "loaded_rss_bytes": after_load.rss_bytes,
-            "pid": os.getpid(),
-        }
+        loading = Loading(
+            import_ns=imported - started,
+            load_ns=loaded - imported,
+            first_answer_ns=answered - first,
+            baseline_rss_bytes=BASELINE.rss_bytes,
+            loaded_rss_bytes=after_load.rss_bytes,
+            pid=os.getpid(),
+        )
+        return asdict(loading)
 
     def warm(self, request: dict[str, Any]) -> int:
         """Warm every length of the texts."""
@@ -76,9 +79,10 @@ class Worker:
         """Answer texts, untimed; float32 as base64, so that nothing is rounded on the way."""
         import numpy as np
 
-        answers = self._subject.logits(_texts(request))
-        array = np.ascontiguousarray(answers, np.float32)
-        return {"shape": array.shape, "float32": base64.b64encode(array.tobytes()).decode("ascii")}
+        from mixkd.bench.worker.replies import Logits
+
+        array = np.ascontiguousarray(self._subject.logits(_texts(request)), "<f4")
+        return asdict(Logits(shape=array.shape, float32=base64.b64encode(array.tobytes()).decode("ascii")))
 
     def offline(self, request: dict[str, Any]) -> int:
         """Answer all texts, handed over at once."""
@@ -161,7 +165,13 @@ def serve(requests: TextIO, replies: TextIO) -> None:
 
 
 def main() -> None:
-    """Serve on the standard pipes; whatever a library prints goes to standard error."""
+    """Serve on the standard pipes; whatever a library prints goes to standard error.
+
+    A number as the only argument is the seconds after which the process ends, whatever it does: a device that
+    lost its connection isn't left with a worker that never ends.
+    """
+    if sys.argv[1:] and hasattr(signal, "alarm"):
+        signal.alarm(int(sys.argv[1]))
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     serve(sys.stdin, replies)

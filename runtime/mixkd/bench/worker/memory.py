@@ -8,6 +8,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from mixkd.bench.decode import Count
+
 _STATUS = Path("/proc/self/status")
 _ROLLUP = Path("/proc/self/smaps_rollup")
 
@@ -23,10 +25,10 @@ class MemoryReading:
         uss_bytes: Resident and nobody else's: what ending the process frees.
     """
 
-    rss_bytes: int | None
-    peak_rss_bytes: int | None
-    pss_bytes: int | None = None
-    uss_bytes: int | None = None
+    rss_bytes: Count | None
+    peak_rss_bytes: Count | None
+    pss_bytes: Count | None = None
+    uss_bytes: Count | None = None
 
 
 def read_memory(*, detailed: bool = False) -> MemoryReading:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 
+from mixkd.bench.decode import Count, Positive
 from mixkd.bench.worker.memory import read_memory
 from mixkd.bench.worker.timing import Block, Subject, time_block
 from mixkd.runtime.encoding import Text
@@ -22,9 +23,9 @@ _SETTLING_CALLS = 500
 class Growth:
     """Resident memory over many varied calls."""
 
-    calls: int
-    before_bytes: int | None
-    after_bytes: int | None
+    calls: Positive
+    before_bytes: Count | None
+    after_bytes: Count | None
 
 
 def run_offline(subject: Subject, texts: Sequence[Text]) -> int:

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
+from mixkd.bench.decode import Count, Positive
 from mixkd.runtime.encoding import Text
 
 WARM_UP_CALLS = 3
@@ -53,10 +54,16 @@ class Block:
             machine doesn't tell.
     """
 
-    tokenize_ns: list[int]
-    total_ns: list[int]
-    cpu_ns: int
-    energy_uj: int | None = None
+    tokenize_ns: list[Count]
+    total_ns: list[Positive]
+    cpu_ns: Count
+    energy_uj: Count | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.tokenize_ns) != len(self.total_ns):
+            raise ValueError(f"{len(self.tokenize_ns)} tokenize_ns for {len(self.total_ns)} total_ns")
+        if any(part > whole for part, whole in zip(self.tokenize_ns, self.total_ns, strict=True)):
+            raise ValueError("a tokenize_ns is larger than its total_ns")
 
 
 def time_block(subject: Subject, texts: Sequence[Text]) -> Block:
