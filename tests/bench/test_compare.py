@@ -144,6 +144,7 @@ def test_comparing_loads_nothing_that_measures(report: Report, tmp_path: Path) -
         "mixkd.bench.commands",
         "mixkd.bench.compare",
         "mixkd.bench.config",
+        "mixkd.bench.decode",
         "mixkd.bench.render",
         "mixkd.bench.render.cells",
         "mixkd.bench.render.text",

@@ -231,3 +231,30 @@ def test_device_gets_the_variants_own_files_and_no_others(device: Device, int8: 
         sent = {path.name: path.read_bytes() for path in placed.tokenizer.iterdir()}
     own = [int8.model, int8.tokenizer / "tokenizer.json", int8.tokenizer / "tokenizer_config.json"]
     assert sent == {path.name: path.read_bytes() for path in own}
+
+
+@pytest.mark.parametrize(
+    ("forgery", "said"),
+    [
+        ("reply['ok']['float32'] = base64.b64encode(NAN * math.prod(reply['ok']['shape'])).decode()", "NaN"),
+        ("reply['ok']['shape'].reverse()", "its shape is"),
+    ],
+)
+def test_forged_answers_give_no_accuracy(
+    device: Device, int8: Variant, plan: Plan, tmp_path: Path, forgery: str, said: str
+) -> None:
+    forger = tmp_path / "forger.py"
+    forger.write_text(
+        "import base64, json, math, struct, sys\n"
+        "NAN = struct.pack('<f', math.nan)\n"
+        "for line in sys.stdin:\n"
+        "    reply = json.loads(line)\n"
+        "    if 'float32' in str(reply):\n"
+        f"        {forgery}\n"
+        "    print(json.dumps(reply), flush=True)\n"
+    )
+    target = device.target(f'{sys.executable} "$@" | {sys.executable} {forger}', Timeouts())
+    report = measure(replace(plan, variants=(int8,), targets=(LocalTarget(), target)))
+    assert [row.target for row in report.rows] == ["local"]
+    (reason,) = [absent.reason for absent in report.absent if absent.target == target.name]
+    assert said in reason

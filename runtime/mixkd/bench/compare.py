@@ -1,6 +1,6 @@
 """Compares two reports: what became worse, beyond what noise explains."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -22,6 +22,13 @@ class Figure(StrEnum):
     PEAK_MEMORY = "peak memory"
     QUALITY = "quality"
     """The task's main metric."""
+
+
+_MOST_DRAWN = 10**9
+"""Samples drawn for one comparison, about a minute; the two reports and their counts may be a stranger's."""
+
+_DRAW_COST = 1000
+"""What one draw costs beside its samples, in samples."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +90,7 @@ def compare_reports(old: Report, new: Report, *, max_regression: float = 0.05) -
         max_regression: The share of growth that is allowed, 0.05 for 5 %.
 
     Raises:
-        MeasureError: If the reports share no variant.
+        MeasureError: If the reports share no variant, or comparing them would take hours.
     """
     former = {(row.label, row.target): row for row in old.rows}
     shared = [(former[key], row) for row in new.rows if (key := (row.label, row.target)) in former]
@@ -97,6 +104,8 @@ def compare_reports(old: Report, new: Report, *, max_regression: float = 0.05) -
     if not same_texts:
         notes.append(f"{new.metric_name} isn't compared: the texts differ")
     resampling = Resampling(new.config.resamples, new.config.seed)
+    if same_machine:
+        _check_work(shared, resampling)
     changes: list[Change] = []
     for before, after in shared:
         pair = _Pair(before, after, new.metric, max_regression)
@@ -180,6 +189,19 @@ class _Pair:
             new=new,
             difference=difference,
             regressed=regressed,
+        )
+
+
+def _check_work(pairs: Sequence[tuple[Row, Row]], resampling: Resampling) -> None:
+    samples = sum(
+        _DRAW_COST + len(old.samples.total_ns) + len(new.samples.total_ns)
+        for old, new in pairs
+        if old.samples and new.samples
+    )
+    if samples * resampling.draws > _MOST_DRAWN:
+        raise MeasureError(
+            f"{resampling.draws} resamples of {samples} samples are too many to compare: "
+            "measure with fewer --resamples or --samples"
         )
 
 

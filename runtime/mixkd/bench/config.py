@@ -61,7 +61,7 @@ class BenchConfig:
     )
     threads: int = option(1, "Threads per call, the same for every engine.", group=Group.MEASUREMENT, least=1)
     seed: int = option(
-        0, "Seed of the texts, of the arrival times and of the bootstrap.", group=Group.MEASUREMENT
+        0, "Seed of the texts, of the arrival times and of the bootstrap.", group=Group.MEASUREMENT, least=0
     )
     resamples: int = option(
         1000,

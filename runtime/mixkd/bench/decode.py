@@ -95,10 +95,7 @@ def decode(kind: Any, value: Any, where: str = "") -> Any:
         return origin(decode(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(items))
     if origin in (dict, Mapping):
         found = _of_type(dict, value, where)
-        return {
-            _text(key, where): decode(arguments[1], item, f"{where}[{key!r:.40}]")
-            for key, item in found.items()
-        }
+        return {key: decode(arguments[1], item, f"{where}[{key!r:.40}]") for key, item in found.items()}
     if is_dataclass(kind):
         return _dataclass(kind, _of_type(dict, value, where), where)
     return _scalar(kind, value, where, _ANY_TEXT if kind is str else _ANY_NUMBER)
@@ -137,7 +134,7 @@ def _fields(kind: Any) -> tuple[tuple[str, Any, bool], ...]:
 
 def _scalar(kind: Any, value: Any, where: str, bounds: Range) -> Any:
     if kind is str:
-        text = _text(value, where)
+        text: str = _of_type(str, value, where)
         _check_range(len(text), bounds, f"the length of {_named(where)}")
         return text
     if kind is bool:
@@ -161,13 +158,6 @@ def _of_type(kind: type, value: Any, where: str) -> Any:
 def _check_range(number: float, bounds: Range, what: str) -> None:
     if not bounds.low <= number <= bounds.high:  # NaN is in no range
         raise DecodeError(f"{what} is {brief(number)}, outside {bounds.low:g} to {bounds.high:g}")
-
-
-def _text(value: Any, where: str) -> str:
-    text: str = _of_type(str, value, where)
-    if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
-        raise DecodeError(f"{_named(where)} holds half a character: no text")
-    return text
 
 
 def _named(where: str) -> str:

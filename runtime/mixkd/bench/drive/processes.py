@@ -5,7 +5,6 @@ compared with what was asked, before a number of it is believed.
 """
 
 import base64
-import binascii
 import json
 from collections.abc import Sequence
 from types import TracebackType
@@ -87,7 +86,7 @@ class WorkerProcess:
             raise self._unbelievable("logits", f"its shape is {reply.shape}, not {wanted}")
         try:
             data = base64.b64decode(reply.float32, validate=True)
-        except binascii.Error as error:
+        except ValueError as error:
             raise self._unbelievable("logits", f"it is not base64: {error}") from error
         if len(data) != 4 * wanted[0] * wanted[1]:
             raise self._unbelievable("logits", f"{len(data)} bytes don't hold the shape {wanted}")
