@@ -56,11 +56,19 @@ def main() -> None:
     """Run `mkd`; an `MkdError` becomes one line on stderr, anything else keeps its traceback."""
     # Packages that import onnxruntime on their own, optimum among them, would start its telemetry.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    _occupy_closed_streams()
     try:
         app()
     except MkdError as error:
         warn(f"mkd: {error}")
         sys.exit(error.exit_code)
+
+
+def _occupy_closed_streams() -> None:
+    """Give the numbers of closed streams to /dev/null: a file opened later must not get what is printed."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
 
 
 if __name__ == "__main__":

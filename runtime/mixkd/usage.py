@@ -6,6 +6,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from mixkd.console import say
 from mixkd.options import Group
 
 ORDER = (
@@ -17,6 +18,10 @@ ORDER = (
 
 class Command(TyperCommand):
     """A command whose help shows its options by group."""
+
+    def get_help_option(self, ctx: Any) -> Any:
+        """Return the option ``--help``, which prints through the console."""
+        return _printed(super().get_help_option(ctx))
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the arguments, then a section per group."""
@@ -32,6 +37,10 @@ class Command(TyperCommand):
 
 class Commands(TyperGroup):
     """All commands, in the order of the work, each with the whole first sentence of its help."""
+
+    def get_help_option(self, ctx: Any) -> Any:
+        """Return the option ``--help``, which prints through the console."""
+        return _printed(super().get_help_option(ctx))
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names, in the order of the work."""
@@ -53,6 +62,17 @@ def add_command(app: typer.Typer, name: str, function: Callable[..., None]) -> N
 
 
 _SECTIONS = ("Arguments", *map(str, Group))
+
+
+def _printed(option: Any) -> Any:
+    def show(ctx: Any, _param: Any, value: bool) -> None:
+        if value and not ctx.resilient_parsing:
+            say(*ctx.get_help().split("\n"))
+            ctx.exit()
+
+    if option is not None:
+        option.callback = show
+    return option
 
 
 def _section(param: Any) -> str:

@@ -125,3 +125,27 @@ def test_odd_config_file_is_one_line(
 
 def test_missing_config_file_is_named(mkd: Mkd, tmp_path: Path) -> None:
     assert_one_line(mkd("distill", "--config", tmp_path / "no.toml"), "no.toml can't be read: No such file")
+
+
+def test_work_folder_that_is_a_link_is_refused(
+    mkd: Mkd, teacher: Path, data: Path, results: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "out.partial").symlink_to(results)
+    for more in ([], ["--overwrite"], ["--resume"]):
+        ran = mkd(*words_of("distill", teacher, data), "--output", tmp_path / "out", *more)
+        assert_one_line(ran, "out.partial, the work folder, was not made by mkd")
+    assert [path.name for path in results.iterdir()] == ["thesis.doc"]
+
+
+@pytest.mark.parametrize("command", ["distill", "export"])
+def test_long_names_are_written_or_refused_in_one_line(
+    mkd: Mkd, command: str, teacher: Path, data: Path, tmp_path: Path
+) -> None:
+    words = words_of(command, teacher, data)
+    ran = mkd(*words, "--output", tmp_path / ("a" * 240))
+    assert ran.code == 0, ran.err
+    for length in (256, 5_000):
+        assert_one_line(mkd(*words, "--output", tmp_path / ("x" * length)), "the name is too long")
+    if command == "distill":  # NAME.partial must fit as well
+        assert_one_line(mkd(*words, "--output", tmp_path / ("x" * 250)), "the name is too long")
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["a" * 240]
