@@ -19,7 +19,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from mixkd.bench.drive.environment import read_environment
-from mixkd.bench.worker.memory import read_memory
+from mixkd.bench.worker.counters import read_memory
 from mixkd.corpus.corpus import open_corpus
 from mixkd.runtime import Classifier, Preset
 

@@ -9,7 +9,7 @@ here="$(cd "$(dirname "$0")/.." && pwd)"
 cache=${XDG_CACHE_HOME:-~/.cache}
 root="${1:-${MKD_AARCH64_ROOT:-$cache/mixkd/aarch64}}"
 python="${PYTHON:-python3}"
-packages=(numpy onnxruntime tokenizers)
+packages=(numpy onnxruntime psutil tokenizers)
 
 # A fingerprint of what shapes the root: it is made anew when this script or a pinned version changes.
 wanted="$(cat "$0" <(grep -E "^($(IFS='|'; echo "${packages[*]}"))==" "$here/constraints.txt") | sha256sum)"

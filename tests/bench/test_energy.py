@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from mixkd.bench.variants import Variant, to_json
-from mixkd.bench.worker import energy
-from mixkd.bench.worker.energy import read_energy_uj, spent_uj
+from mixkd.bench.worker import counters
+from mixkd.bench.worker.counters import read_energy_uj, spent_uj
 from mixkd.bench.worker.main import Worker
 
 
@@ -43,7 +43,7 @@ def test_block_has_the_energy_that_the_counters_tell(
     worker = Worker()
     worker.load({"variant": to_json(int8), "threads": 1, "first": "hello"})
     readings = iter([{"intel-rapl:0": (1_000, 10**9)}, {"intel-rapl:0": (43_000, 10**9)}])
-    monkeypatch.setattr(energy, "read_energy_uj", lambda: next(readings))
+    monkeypatch.setattr(counters, "read_energy_uj", lambda: next(readings))
     assert worker.time({"texts": ["hello"]})["energy_uj"] == 42_000
-    monkeypatch.setattr(energy, "read_energy_uj", lambda: read_energy_uj(tmp_path))
+    monkeypatch.setattr(counters, "read_energy_uj", lambda: read_energy_uj(tmp_path))
     assert worker.time({"texts": ["hello"]})["energy_uj"] is None

@@ -1,7 +1,12 @@
 import os
+import subprocess
+import sys
+import time
 from dataclasses import replace
+from pathlib import Path
 
-from mixkd.bench.drive.noise import Reading, compare_readings, read_counters
+from mixkd.bench.drive.noise import compare_readings
+from mixkd.bench.worker.machine import Reading, read_counters
 
 QUIET = Reading(
     busy_s=100,
@@ -43,17 +48,38 @@ def test_other_processes_throttling_steal_and_governor_are_each_named() -> None:
     assert [warning.split()[0] for warning in noise.warnings] == ["other", "the", "heat", "the"]
 
 
-def test_system_without_counters_gives_none() -> None:
+def test_observer_that_is_gone_leaves_no_noise() -> None:
     assert compare_readings(None, QUIET, governor=None) is None
+    assert compare_readings(QUIET, None, governor=None) is None
+
+
+def test_processor_time_is_that_of_the_kernel() -> None:
+    """Against /proc/stat itself, in its own ticks."""
+    ticks = os.sysconf("SC_CLK_TCK")
+    tick = 1 / ticks  # and what floats lose
+    before = read_counters([])
+    fields = [int(word) / ticks for word in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    after = read_counters([])
+    busy = sum(fields) - fields[3] - fields[4] - fields[7]
+    assert before.total_s - tick <= sum(fields) <= after.total_s + tick
+    assert before.steal_s - tick <= fields[7] <= after.steal_s + tick
+    assert before.busy_s - tick <= busy <= after.busy_s + tick
+
+
+def test_time_of_what_a_measured_process_started_is_its_own() -> None:
+    burn = "import time\nend = time.process_time() + 0.3\nwhile time.process_time() < end: pass"
+    script = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {burn!r}]); sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE) as process:
+        while read_counters([process.pid]).own_s < 0.3:
+            assert process.poll() is None
+            time.sleep(0.02)
 
 
 def test_counters_of_this_process_grow_with_its_work() -> None:
     before = read_counters([os.getpid()])
-    assert before is not None
     while True:
         sum(range(100_000))
         after = read_counters([os.getpid()])
-        assert after is not None
         if after.own_s > before.own_s and after.total_s > before.total_s:
             break  # the two clocks tick every hundredth of a second, not together
     assert after.busy_s >= before.busy_s

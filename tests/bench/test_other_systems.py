@@ -29,7 +29,9 @@ def test_the_foreign_system_is_one() -> None:
     assert done.stdout.split() == ["False", "False"], done.stderr
 
 
-def test_bench_runs_to_the_end_and_has_memory(bundle: Path, rows: list[str], tmp_path: Path) -> None:
+def test_bench_runs_to_the_end_and_has_memory_and_noise(
+    bundle: Path, rows: list[str], tmp_path: Path
+) -> None:
     (tmp_path / "test.tsv").write_text("text\n" + "\n".join(rows) + "\n", encoding="utf-8")
     words = ["bench", str(bundle), "--data", str(tmp_path), "--output", str(tmp_path / "report"), "--quick"]
     done = run("-m", "mixkd.cli", *words, "--cold-starts", "1")
@@ -46,6 +48,9 @@ def test_bench_runs_to_the_end_and_has_memory(bundle: Path, rows: list[str], tmp
         assert len(row.cold_start.warm_ms) == 1
         assert row.cold_start.evicted_ms == ()
     (target,) = report.targets
+    assert target.noise is not None
+    assert target.noise.temperature_c is None
+    assert target.environment.memory_bytes
     assert target.environment.usable_cores == os.cpu_count()
 
 

@@ -1,9 +1,10 @@
 """The machine and the software that the numbers belong to, stored beside them."""
 
-import os
 import platform
 import re
 from pathlib import Path
+
+import psutil
 
 from mixkd.bench.report.figures import Environment
 from mixkd.runs import versions
@@ -42,7 +43,8 @@ def read_environment() -> Environment:
     """Describe this machine."""
     cpuinfo = _read(Path("/proc/cpuinfo")) or ""
     flags = set((_first(cpuinfo, "flags") or _first(cpuinfo, "Features") or "").split())
-    memory = _first(_read(Path("/proc/meminfo")) or "", "MemTotal")
+    process = psutil.Process()
+    cores = psutil.cpu_count() or 1
     return Environment(
         system=f"{platform.system()} {platform.release()}",
         machine=platform.machine(),
@@ -52,12 +54,11 @@ def read_environment() -> Environment:
         or platform.processor()
         or "unknown",
         isa=tuple(name for name in _ISA if name in flags),
-        cores=os.cpu_count() or 1,
-        usable_cores=len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count() or 1,
+        cores=cores,
+        # macOS pins no process to a processor.
+        usable_cores=len(process.cpu_affinity()) if hasattr(process, "cpu_affinity") else cores,
         cpu_quota=cpu_quota(),
-        memory_bytes=int(memory.split()[0]) * 1024 if memory else None,
+        memory_bytes=psutil.virtual_memory().total,
         memory_limit_bytes=_memory_limit(),
         governor=(_read(_CPUFREQ / "scaling_governor") or "").strip() or None,
         versions=versions(),

@@ -1,6 +1,6 @@
-"""The measuring side of the workers: start one per variant, ask it, check its answers, end it.
+"""The processes on a target: start them, ask them, check their answers, end them.
 
-A worker may run on a device that nobody vouches for: an answer is decoded to its type, and its counts are
+A process may run on a device that nobody vouches for: an answer is decoded to its type, and its counts are
 compared with what was asked, before a number of it is believed.
 """
 
@@ -8,18 +8,18 @@ import base64
 import json
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mixkd.bench.decode import Count, DecodeError, Positive, Range, decode, read_json
-from mixkd.bench.drive.noise import Reading
 from mixkd.bench.report.figures import Environment
 from mixkd.bench.targets.base import Target, full_environment, heard
 from mixkd.bench.targets.pipes import Child, PipeError
 from mixkd.bench.variants import Variant, to_json
-from mixkd.bench.worker.memory import MemoryReading
+from mixkd.bench.worker.counters import MemoryReading
+from mixkd.bench.worker.machine import Reading
 from mixkd.bench.worker.replies import Loading, Logits
 from mixkd.bench.worker.scenarios import Growth
 from mixkd.bench.worker.timing import Block
@@ -29,34 +29,100 @@ from mixkd.runtime.encoding import Text
 _ERROR = Annotated[str, Range(0, 2**20)]
 
 
-class WorkerProcess:
-    """One fresh process that holds one variant; a context manager that ends it.
+class _TargetProcess:
+    """One fresh process on a target; a context manager that ends it.
 
-    Every method raises `MeasureError` where the worker is gone, answers too late or too much, says that it
+    Every method raises `MeasureError` where the process is gone, answers too late or too much, says that it
     failed, or answers what can't be true.
+
+    Attributes:
+        name: What its errors begin with.
     """
 
-    def __init__(self, variant: Variant, target: Target, *, threads: int) -> None:
-        self.variant = variant
+    def __init__(self, name: str, target: Target, *, threads: int) -> None:
+        self.name = name
         self._target = target
-        self._threads = threads
-        self._pid = 0
-        self._placed = target.place(variant)
         launch = target.launch(threads)
         self._child = Child(launch.command, limits=launch.limits, environment=full_environment(launch))
 
-    @property
-    def pid(self) -> int:
-        """The process id, where the worker runs; known once it has loaded."""
-        return self._pid
-
-    def __enter__(self) -> "WorkerProcess":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._child.__exit__(kind, error, trace)
+
+    def _ask(self, kind: Any, do: str, **fields: Any) -> Any:
+        answer = self._exchange(json.dumps({"do": do, **fields}).encode() + b"\n")
+        try:
+            reply = read_json(answer)
+            if not isinstance(reply, dict) or len(reply.keys() & {"ok", "error"}) != 1:
+                raise DecodeError("it is neither an answer nor an error")
+            if "ok" in reply:
+                return decode(kind, reply["ok"], do)
+            said = decode(_ERROR, reply["error"], "the error")
+        except DecodeError as error:
+            raise self._unbelievable(do, str(error)) from error
+        raise MeasureError(f"{self.name}: {heard(said)}")
+
+    def _exchange(self, request: bytes) -> bytes:
+        """Send one line and return the line that answers it."""
+        try:
+            self._child.write(request)
+            answer = self._child.read_line()
+        except BrokenPipeError:
+            answer = b""
+        except PipeError as error:
+            raise MeasureError(f"{self.name}: {error}") from error
+        if not answer:
+            raise MeasureError(f"{self.name}: {self._ending()}")
+        return answer
+
+    def _unbelievable(self, do: str, why: str) -> MeasureError:
+        where = self._target.name
+        return MeasureError(f"{self.name}: {where} answers {do!r} with what can't be true: {heard(why)}")
+
+    def _ending(self) -> str:
+        code = self._child.wait()
+        return "it closed its pipe" if code is None else self._target.explain(self._child.said(), code)
+
+
+class Observer(_TargetProcess):
+    """Sees the machine of a target from a process of its own, so that nothing is added to a measured one."""
+
+    def __init__(self, target: Target) -> None:
+        super().__init__(target.name, target, threads=1)
+
+    def environment(self) -> Environment:
+        """Describe the machine."""
+        found: Environment = self._ask(Environment, "environment")
+        return found
+
+    def counters(self, pids: list[int]) -> Reading:
+        """Read the noise guard's counters.
+
+        Args:
+            pids: The measured processes, as they are numbered there.
+        """
+        reading: Reading = self._ask(Reading, "counters", pids=pids)
+        return reading
+
+
+class WorkerProcess(_TargetProcess):
+    """Holds one variant, answers, and is measured."""
+
+    def __init__(self, variant: Variant, target: Target, *, threads: int) -> None:
+        self.variant = variant
+        self._threads = threads
+        self._pid = 0
+        self._placed = target.place(variant)
+        super().__init__(variant.name, target, threads=threads)
+
+    @property
+    def pid(self) -> int:
+        """The process id, where the worker runs; known once it has loaded."""
+        return self._pid
 
     def load(self, first: Text) -> Loading:
         """Load the variant and answer one text; return the times and the memory around it."""
@@ -118,16 +184,6 @@ class WorkerProcess:
             raise self._unbelievable("growth", f"{growth.calls} calls, {calls} were asked for")
         return growth
 
-    def counters(self, pids: list[int]) -> Reading | None:
-        """Read the noise guard's counters where the worker runs."""
-        reading: Reading | None = self._ask(Reading | None, "counters", pids=pids)
-        return reading
-
-    def environment(self) -> Environment:
-        """Describe the machine that the worker runs on."""
-        found: Environment = self._ask(Environment, "environment")
-        return found
-
     def _block(self, do: str, texts: Sequence[Text], **fields: Any) -> Block:
         block: Block = self._ask(Block, do, texts=list(texts), **fields)
         self._check_count(do, len(block.total_ns), texts)
@@ -136,39 +192,3 @@ class WorkerProcess:
     def _check_count(self, do: str, count: int, texts: Sequence[Text]) -> None:
         if count != len(texts):
             raise self._unbelievable(do, f"{count} times for {len(texts)} texts")
-
-    def _ask(self, kind: Any, do: str, **fields: Any) -> Any:
-        answer = self._exchange(json.dumps({"do": do, **fields}).encode() + b"\n")
-        try:
-            reply = read_json(answer)
-            if not isinstance(reply, dict) or len(reply.keys() & {"ok", "error"}) != 1:
-                raise DecodeError("it is neither an answer nor an error")
-            if "ok" in reply:
-                return decode(kind, reply["ok"], do)
-            said = decode(_ERROR, reply["error"], "the error")
-        except DecodeError as error:
-            raise self._unbelievable(do, str(error)) from error
-        raise MeasureError(f"{self.variant.name}: {heard(said)}")
-
-    def _exchange(self, request: bytes) -> bytes:
-        """Send one line and return the line that answers it."""
-        try:
-            self._child.write(request)
-            answer = self._child.read_line()
-        except BrokenPipeError:
-            answer = b""
-        except PipeError as error:
-            raise MeasureError(f"{self.variant.name}: {error}") from error
-        if not answer:
-            raise MeasureError(f"{self.variant.name}: {self._ending()}")
-        return answer
-
-    def _unbelievable(self, do: str, why: str) -> MeasureError:
-        where = self._target.name
-        return MeasureError(
-            f"{self.variant.name}: {where} answers {do!r} with what can't be true: {heard(why)}"
-        )
-
-    def _ending(self) -> str:
-        code = self._child.wait()
-        return "it closed its pipe" if code is None else self._target.explain(self._child.said(), code)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from mixkd.bench.report.figures import ColdStart, Scenarios
 from mixkd.bench.report.schema import Absent, TargetRecord
 from mixkd.bench.variants import Variant
-from mixkd.bench.worker.memory import MemoryReading
+from mixkd.bench.worker.counters import MemoryReading
 from mixkd.bench.worker.replies import Loading
 from mixkd.bench.worker.timing import Block
 

@@ -17,7 +17,7 @@ import numpy as np
 from mixkd.bench.drive.caps import smallest_cap
 from mixkd.bench.drive.cold import measure_cold_start
 from mixkd.bench.drive.noise import compare_readings
-from mixkd.bench.drive.processes import WorkerProcess
+from mixkd.bench.drive.processes import Observer, WorkerProcess
 from mixkd.bench.drive.raw import Found, Raw
 from mixkd.bench.drive.scenario_runs import run_scenarios
 from mixkd.bench.plan import Plan
@@ -27,6 +27,7 @@ from mixkd.bench.report.schema import Absent, TargetRecord
 from mixkd.bench.targets.base import LocalTarget, Target
 from mixkd.bench.targets.emulate import EmulatedTarget
 from mixkd.bench.targets.profiles import ProfileTarget
+from mixkd.bench.worker.machine import Reading
 from mixkd.bench.worker.timing import Block
 from mixkd.errors import MeasureError
 from mixkd.progress import Progress
@@ -36,9 +37,10 @@ from mixkd.runtime.threads import available_threads
 _T = TypeVar("_T")
 
 LEAST_JUDGED = 64
-"""Rows below which an accuracy isn't worth its name, however slow a variant."""
+"""Rows that are judged at least, however slow a variant: an accuracy's interval is then 24 points wide."""
 
 _LOGITS_PER_REQUEST = 250
+"""Few enough that the progress moves and an answer stays small."""
 
 
 def measure_on(target: Target, plan: Plan, progress: Progress) -> Found:
@@ -69,9 +71,10 @@ class _Turns:
         """Run every phase and return what came out."""
         timed = self._target.evidence is not Evidence.EMULATED
         cold = self._cold_starts() if timed else {}
+        observer = self._stack.enter_context(Observer(self._target))
+        environment = observer.environment()
         self._load()
-        environment = self._of_any(WorkerProcess.environment)
-        if environment is None:
+        if not self._pairs:
             return Found(None, (), tuple(self._absent))
         if isinstance(self._target, EmulatedTarget):
             # An emulated process still reads this machine's /proc.
@@ -79,10 +82,9 @@ class _Turns:
         noise = None
         if timed:
             pids = [worker.pid for worker, _ in self._pairs]
-            before = self._of_any(lambda worker: worker.counters(pids))
+            before = _counters(observer, pids)
             self._time_single_texts()
-            after = self._of_any(lambda worker: worker.counters(pids))
-            noise = compare_readings(before, after, governor=environment.governor)
+            noise = compare_readings(before, _counters(observer, pids), governor=environment.governor)
             self._time_lengths()
             self._run_scenarios()
         self._judge()
@@ -228,16 +230,6 @@ class _Turns:
                 self._pairs.remove(pair)
                 self._give_up(pair[1].variant.name, error)
 
-    def _of_any(self, ask: Callable[[WorkerProcess], _T]) -> _T | None:
-        """Return the answer of the first worker that still lives; None where none does."""
-        for pair in list(self._pairs):
-            try:
-                return ask(pair[0])
-            except MeasureError as error:
-                self._pairs.remove(pair)
-                self._give_up(pair[1].variant.name, error)
-        return None
-
     def _give_up(self, label: str, error: MeasureError) -> None:
         reason = str(error).removeprefix(f"{label}: ")
         self._absent.append(Absent(label=label, reason=reason, target=self._target.name))
@@ -245,6 +237,13 @@ class _Turns:
     @property
     def _first(self) -> Text:
         return self._plan.sample.texts[self._plan.sample.timed[0]]
+
+
+def _counters(observer: Observer, pids: list[int]) -> Reading | None:
+    try:
+        return observer.counters(pids)
+    except MeasureError:
+        return None  # a dropped connection: every worker will say so
 
 
 def _read_memory(worker: WorkerProcess, raw: Raw) -> None:

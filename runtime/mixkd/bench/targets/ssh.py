@@ -1,4 +1,4 @@
-"""Another machine over ssh: it needs Python, onnxruntime, numpy and tokenizers, and nothing of mixkd.
+"""Another machine over ssh: it needs Python, numpy, onnxruntime, psutil and tokenizers, and nothing of mixkd.
 
 The system's own ssh is used, with its configuration, agent and host-key checking. The worker and the
 variant's files travel as tar streams into a temporary folder that goes away at the end. Nothing that the
@@ -30,7 +30,7 @@ _OPTIONS = (
     *("-o", "ClearAllForwardings=yes", "-o", "ControlMaster=no", "-o", "BatchMode=yes"),
     *("-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=3"),
 )
-_PACKAGES = "numpy onnxruntime tokenizers"
+_PACKAGES = "numpy onnxruntime psutil tokenizers"
 _MAKE_FOLDER = "mktemp -d /tmp/mkd-bench.XXXXXXXX"
 _FOLDER = re.compile(r"/tmp/mkd-bench\.[A-Za-z0-9]{8}")
 _COMMAND_BYTES = 65536

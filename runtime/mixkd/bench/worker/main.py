@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import Any, TextIO
 
-from mixkd.bench.worker.memory import read_memory
+from mixkd.bench.worker.counters import read_memory
 from mixkd.errors import MkdError
 
 # Read before the engine is imported: what a bare Python process of this program takes.
@@ -64,7 +64,7 @@ class Worker:
 
     def time(self, request: dict[str, Any]) -> dict[str, Any]:
         """Time one block of texts; energy is read outside of it."""
-        from mixkd.bench.worker.energy import read_energy_uj, spent_uj
+        from mixkd.bench.worker.counters import read_energy_uj, spent_uj
         from mixkd.bench.worker.timing import time_block
 
         before = read_energy_uj()
@@ -110,12 +110,11 @@ class Worker:
         calls, limit_s = request["calls"], request["limit_s"]
         return asdict(measure_growth(self._subject, _texts(request), calls=calls, limit_s=limit_s))
 
-    def counters(self, request: dict[str, Any]) -> dict[str, Any] | None:
-        """Read what the whole machine has done so far, for the noise guard."""
-        from mixkd.bench.drive.noise import read_counters
+    def counters(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Read what the whole machine has done so far; this process only observes, and isn't another one."""
+        from mixkd.bench.worker.machine import read_counters
 
-        reading = read_counters(request["pids"])
-        return asdict(reading) if reading else None
+        return asdict(read_counters([*request["pids"], os.getpid()]))
 
     def environment(self, _request: dict[str, Any]) -> dict[str, Any]:
         """Describe this machine."""

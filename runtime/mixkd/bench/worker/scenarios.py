@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import cycle
 
 from mixkd.bench.decode import Count, Positive
-from mixkd.bench.worker.memory import read_memory
+from mixkd.bench.worker.counters import read_memory
 from mixkd.bench.worker.timing import Block, Subject, time_block
 from mixkd.runtime.encoding import Text
 

@@ -1,7 +1,7 @@
-"""This process's memory; read before and after timed blocks, never inside.
+"""This process's memory and the machine's energy counters; read before and after timed blocks, never inside.
 
-Linux shows the peak (VmHWM) and PSS in /proc only, so all figures are read there. Other systems show what
-psutil knows. On Linux it isn't imported here: its own 2.4 MB would be counted in every figure.
+Linux shows the peak of memory (VmHWM) and PSS in /proc only, so all of it is read there. Other systems show
+what psutil knows. On Linux it isn't imported here: its own 2.4 MB would be counted in every figure.
 """
 
 import sys
@@ -12,6 +12,7 @@ from mixkd.bench.decode import Count
 
 _STATUS = Path("/proc/self/status")
 _ROLLUP = Path("/proc/self/smaps_rollup")
+_POWERCAP = Path("/sys/class/powercap")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,32 @@ def read_memory(*, detailed: bool = False) -> MemoryReading:
         pss_bytes=rollup.get("Pss"),
         uss_bytes=sum(private) if private else None,
     )
+
+
+def read_energy_uj(root: Path = _POWERCAP) -> dict[str, tuple[int, int]]:
+    """Return each package's counter and the value at which it starts again, in microjoules.
+
+    Args:
+        root: The powercap folder. Only whole packages (``intel-rapl:0``) are read: their parts are contained.
+    """
+    counters = {}
+    for zone in sorted(root.glob("intel-rapl:?")):
+        try:
+            counter = int((zone / "energy_uj").read_text(encoding="ascii"))
+            span = int((zone / "max_energy_range_uj").read_text(encoding="ascii"))
+        except (OSError, ValueError):
+            continue  # usually readable by root alone
+        counters[zone.name] = (counter, span)
+    return counters
+
+
+def spent_uj(before: dict[str, tuple[int, int]], after: dict[str, tuple[int, int]]) -> int | None:
+    """Return the energy between two readings, over all packages; None where nothing could be read."""
+    shared = before.keys() & after.keys()
+    if not shared:
+        return None
+    # A counter that fell has started again in between.
+    return sum((after[name][0] - before[name][0]) % after[name][1] for name in shared)
 
 
 def _read_without_proc(detailed: bool) -> MemoryReading:
