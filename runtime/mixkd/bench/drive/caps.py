@@ -1,4 +1,4 @@
-"""The smallest memory cap that a variant survives, found by halving."""
+"""The smallest memory cap under which a variant still runs, found by bisection."""
 
 from dataclasses import replace
 
@@ -9,15 +9,18 @@ from mixkd.errors import MeasureError
 from mixkd.runtime.encoding import Text
 
 _STEP_BYTES = 4 * 2**20
+"""How closely the cap is found: every halving of the step costs one more start of a worker."""
+
 _LEAST_BYTES = 8 * 2**20
+"""A cap that no worker survives: Python alone takes more."""
 
 
 def smallest_cap(variant: Variant, target: ProfileTarget, text: Text, *, threads: int) -> int:
     """Return the least cap, to 4 MiB, under which a fresh worker loads and answers.
 
     Args:
-        variant: What to load; known to live under the target's own cap.
-        target: The capped target whose means hold the caps.
+        variant: What to load; it runs under the target's own cap.
+        target: The target whose cap is lowered.
         text: What is answered.
         threads: Threads per call.
     """
