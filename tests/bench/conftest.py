@@ -7,7 +7,7 @@ import pytest
 
 from mixkd.bench.config import BenchConfig
 from mixkd.bench.measure import measure
-from mixkd.bench.plan import Plan
+from mixkd.bench.measurement import Plan
 from mixkd.bench.report.schema import Absent, Report
 from mixkd.bench.sampling import TokenCounter, draw_sample
 from mixkd.bench.variants import FactoryVariant, OnnxVariant, Variant

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mixkd.bench.measure import measure
-from mixkd.bench.plan import Plan
+from mixkd.bench.measurement import Plan
 from mixkd.bench.report.figures import Evidence
 from mixkd.bench.report.schema import Report, Row
 from mixkd.bench.targets import parse_target

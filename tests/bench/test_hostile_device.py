@@ -16,7 +16,7 @@ import pytest
 
 from mixkd.bench.drive.processes import WorkerProcess
 from mixkd.bench.measure import measure
-from mixkd.bench.plan import Plan
+from mixkd.bench.measurement import Plan
 from mixkd.bench.targets.base import LocalTarget
 from mixkd.bench.targets.ssh import SshTarget, Timeouts
 from mixkd.bench.variants import OnnxVariant, Variant
@@ -220,15 +220,15 @@ def test_link_of_a_bundle_is_never_followed_to_a_device(
     secret.write_text("a secret of the user")
     (tmp_path / "model.onnx").symlink_to(secret)
     with device.target() as target, refused("model.onnx is a link"):
-        target.place(replace(int8, model=tmp_path / "model.onnx"))
+        target.prepare(replace(int8, model=tmp_path / "model.onnx"))
 
 
 def test_device_gets_the_variants_own_files_and_no_others(device: Device, int8: Variant) -> None:
     assert isinstance(int8, OnnxVariant)
     with device.target() as target:
-        placed = target.place(int8)
-        assert isinstance(placed, OnnxVariant)
-        sent = {path.name: path.read_bytes() for path in placed.tokenizer.iterdir()}
+        prepared = target.prepare(int8)
+        assert isinstance(prepared, OnnxVariant)
+        sent = {path.name: path.read_bytes() for path in prepared.tokenizer.iterdir()}
     own = [int8.model, int8.tokenizer / "tokenizer.json", int8.tokenizer / "tokenizer_config.json"]
     assert sent == {path.name: path.read_bytes() for path in own}
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mixkd.bench.plan import Plan
+from mixkd.bench.measurement import Plan
 from mixkd.bench.worker.subjects import load
 from mixkd.bench.worker.timing import time_block, warm_up
 from tests.tools import unavailable

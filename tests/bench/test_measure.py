@@ -8,7 +8,7 @@ import pytest
 
 from mixkd.bench.drive.processes import WorkerProcess
 from mixkd.bench.measure import measure
-from mixkd.bench.plan import Plan
+from mixkd.bench.measurement import Plan
 from mixkd.bench.report.schema import Report, Row
 from mixkd.bench.targets.base import LocalTarget
 from mixkd.errors import MeasureError

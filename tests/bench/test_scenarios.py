@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixkd.bench.measure import measure
-from mixkd.bench.plan import Plan
+from mixkd.bench.measurement import Plan
 from mixkd.bench.worker.scenarios import measure_growth, run_offline, run_paced, run_server
 from mixkd.runtime.encoding import Text
 

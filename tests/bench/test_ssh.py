@@ -12,7 +12,7 @@ import pytest
 
 from mixkd.bench.drive.processes import WorkerProcess
 from mixkd.bench.measure import measure
-from mixkd.bench.plan import Plan
+from mixkd.bench.measurement import Plan
 from mixkd.bench.report.figures import Evidence
 from mixkd.bench.targets import parse_target
 from mixkd.bench.targets.base import LocalTarget
@@ -113,7 +113,7 @@ def test_ssh_names_a_full_disk(int8: Variant, tmp_path: Path) -> None:
         server.target() as target,
         pytest.raises(MeasureError, match="ssh://loopback: its disk is full"),
     ):
-        target.place(replace(int8, model=large))
+        target.prepare(replace(int8, model=large))
 
 
 def test_unreachable_target_is_absent_and_the_others_are_measured(int8: Variant, plan: Plan) -> None:

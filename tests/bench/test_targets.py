@@ -7,7 +7,7 @@ import pytest
 from mixkd.bench.drive.caps import smallest_cap
 from mixkd.bench.drive.processes import WorkerProcess
 from mixkd.bench.measure import measure
-from mixkd.bench.plan import Plan
+from mixkd.bench.measurement import Plan
 from mixkd.bench.report.figures import Evidence
 from mixkd.bench.targets import cgroups, list_targets, parse_target, profiles
 from mixkd.bench.targets.base import LocalTarget
@@ -25,7 +25,7 @@ MIB = 2**20
 def test_torch_is_measured_on_this_machine_alone(word: str, plan: Plan) -> None:
     torch = next(variant for variant in plan.variants if variant.name == "teacher-torch")
     with pytest.raises(MeasureError, match="only onnxruntime"):
-        parse_target(word).place(torch)
+        parse_target(word).prepare(torch)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from mixkd.bench.drive.turns import LEAST_JUDGED
 from mixkd.bench.measure import measure
-from mixkd.bench.plan import Plan
+from mixkd.bench.measurement import Plan
 from mixkd.bench.report.schema import Row
 
 

@@ -7,9 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixkd.bench.config import BenchConfig
-from mixkd.bench.drive.raw import Raw
 from mixkd.bench.drive.turns import measure_on
-from mixkd.bench.plan import Plan
+from mixkd.bench.measurement import Plan, Raw
 from mixkd.bench.report.quality import truth
 from mixkd.bench.report.schema import DataRecord, Report
 from mixkd.bench.sampling import Sample

@@ -8,7 +8,7 @@ from pathlib import Path
 from mixkd.bench.config import BenchConfig
 from mixkd.bench.making import make_variants, other_bundles
 from mixkd.bench.measure import measure
-from mixkd.bench.plan import Plan
+from mixkd.bench.measurement import Plan
 from mixkd.bench.report.files import write_report
 from mixkd.bench.report.schema import Report
 from mixkd.bench.sampling import TokenCounter, draw_sample

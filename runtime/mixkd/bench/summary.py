@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mixkd.bench.drive.raw import Found, Raw
-from mixkd.bench.plan import Plan
+from mixkd.bench.measurement import Found, Plan, Raw
 from mixkd.bench.report.figures import (
     Bucket,
     CurvePoint,

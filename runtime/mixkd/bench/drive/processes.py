@@ -116,7 +116,7 @@ class WorkerProcess(_TargetProcess):
         self.variant = variant
         self._threads = threads
         self._pid = 0
-        self._placed = target.place(variant)
+        self._prepared = target.prepare(variant)
         super().__init__(variant.name, target, threads=threads)
 
     @property
@@ -126,8 +126,8 @@ class WorkerProcess(_TargetProcess):
 
     def load(self, first: Text) -> Loading:
         """Load the variant and answer one text; return the times and the memory around it."""
-        placed = to_json(self._placed)
-        loading: Loading = self._ask(Loading, "load", variant=placed, threads=self._threads, first=first)
+        variant = to_json(self._prepared)
+        loading: Loading = self._ask(Loading, "load", variant=variant, threads=self._threads, first=first)
         self._pid = loading.pid
         return loading
 

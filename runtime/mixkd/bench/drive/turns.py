@@ -18,9 +18,8 @@ from mixkd.bench.drive.caps import smallest_cap
 from mixkd.bench.drive.cold import measure_cold_start
 from mixkd.bench.drive.noise import compare_readings
 from mixkd.bench.drive.processes import Observer, WorkerProcess
-from mixkd.bench.drive.raw import Found, Raw
 from mixkd.bench.drive.scenario_runs import run_scenarios
-from mixkd.bench.plan import Plan
+from mixkd.bench.measurement import Found, Plan, Raw
 from mixkd.bench.report.figures import ColdStart, Evidence
 from mixkd.bench.report.intervals import LEAST_SAMPLES
 from mixkd.bench.report.schema import Absent, TargetRecord

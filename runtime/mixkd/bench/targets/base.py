@@ -50,7 +50,7 @@ class Target(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    def place(self, variant: Variant) -> Variant:
+    def prepare(self, variant: Variant) -> Variant:
         """Put the variant's files in place and return the variant with the paths that hold there.
 
         Raises:
@@ -81,7 +81,7 @@ class LocalTarget:
     ) -> None:
         pass
 
-    def place(self, variant: Variant) -> Variant:
+    def prepare(self, variant: Variant) -> Variant:
         """Return the variant itself."""
         return variant
 

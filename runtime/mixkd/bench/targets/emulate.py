@@ -109,7 +109,7 @@ class EmulatedTarget:
     ) -> None:
         shutil.rmtree(self._code, ignore_errors=True)
 
-    def place(self, variant: Variant) -> Variant:
+    def prepare(self, variant: Variant) -> Variant:
         """Return the variant itself: the emulated process sees this machine's files."""
         if not isinstance(variant, OnnxVariant):
             raise MeasureError(f"{variant.runtime} isn't emulated: only onnxruntime is")

@@ -94,7 +94,7 @@ class ProfileTarget:
             group.remove()
         self._groups.clear()
 
-    def place(self, variant: Variant) -> Variant:
+    def prepare(self, variant: Variant) -> Variant:
         """Return the variant itself: it runs on this machine."""
         return variant
 

@@ -96,7 +96,7 @@ class SshTarget:
     timeouts: Timeouts = field(default_factory=Timeouts)
     _folder: str = field(default="", init=False)
     _ends_at: float = field(default=0.0, init=False)
-    _placed: int = field(default=0, init=False)
+    _prepared: int = field(default=0, init=False)
 
     evidence = Evidence.DEVICE
 
@@ -152,14 +152,14 @@ class SshTarget:
     ) -> None:
         self._remove()
 
-    def place(self, variant: Variant) -> Variant:
+    def prepare(self, variant: Variant) -> Variant:
         """Send the model and its tokenizer."""
         if not isinstance(variant, OnnxVariant):
             raise MeasureError(
                 f"{variant.runtime} isn't measured over ssh: only onnxruntime is asked for there"
             )
-        self._placed += 1
-        folder = PurePosixPath(f"variant{self._placed}")
+        self._prepared += 1
+        folder = PurePosixPath(f"variant{self._prepared}")
         files = {str(folder / path.name): path for path in variant.weight_files()}
         files |= {str(folder / name): variant.tokenizer / name for name in _TOKENIZER_FILES}
         self._send(files, follow_links=False)

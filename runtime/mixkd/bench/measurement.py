@@ -1,16 +1,48 @@
-"""What workers gave, before anything is derived from it."""
+"""One measurement as values: what is asked, and what the targets give before anything is derived from it."""
 
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mixkd.bench.config import BenchConfig
 from mixkd.bench.report.figures import ColdStart, Scenarios
 from mixkd.bench.report.schema import Absent, TargetRecord
+from mixkd.bench.sampling import Sample
+from mixkd.bench.targets.base import LocalTarget, Target
 from mixkd.bench.variants import Variant
 from mixkd.bench.worker.counters import MemoryReading
 from mixkd.bench.worker.replies import Loading
 from mixkd.bench.worker.timing import Block
+from mixkd.corpus.corpus import Corpus
+from mixkd.task import Task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is measured, on which texts and where.
+
+    Attributes:
+        title: The report's title.
+        variants: What to measure, usually the slowest first.
+        absent: Variants that couldn't be made, and why.
+        sample: The texts.
+        corpus: The data they come from.
+        task: What the outputs mean.
+        labels: The names of the outputs, in the order in which variants are compared; (C,).
+        config: How long and how closely.
+        targets: Where to measure; the first is what the others are compared with.
+    """
+
+    title: str
+    variants: tuple[Variant, ...]
+    absent: tuple[Absent, ...] = ()
+    sample: Sample
+    corpus: Corpus
+    task: Task
+    labels: tuple[str, ...]
+    config: BenchConfig
+    targets: tuple[Target, ...] = (LocalTarget(),)
 
 
 @dataclass(slots=True)
