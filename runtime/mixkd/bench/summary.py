@@ -1,4 +1,4 @@
-"""Rows and steps out of samples: every figure of the report is derived here, once."""
+"""Derives every figure of the report from the samples."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What is measured: a variant names the files to load, and knows their size; it loads nothing itself."""
+"""What is measured: a variant names the files to load and knows their size; it loads nothing itself."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -12,7 +12,7 @@ _WEIGHT_PATTERNS = ("*.safetensors", "pytorch_model*.bin")
 
 
 class Kind(StrEnum):
-    """The usual variants, in the order in which the speed-up builds up."""
+    """The usual variants, in the order of the speed-up's factors."""
 
     TEACHER_TORCH = "teacher-torch"
     TEACHER_ONNX = "teacher-onnx"
@@ -53,7 +53,7 @@ class OnnxVariant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FactoryVariant:
-    """A model that a class of another package loads, such as PyTorch; only the worker process imports it.
+    """A model of another engine than onnxruntime, such as PyTorch: a class that only the worker imports.
 
     Attributes:
         name: Its name in the report.

@@ -1,4 +1,4 @@
-"""The scenarios of one worker, asked for from outside: offline, paced, server, growth."""
+"""Runs the scenarios of one worker: offline, paced, server, growth (after MLPerf)."""
 
 from collections.abc import Callable, Sequence
 from itertools import cycle, islice
@@ -12,6 +12,8 @@ from mixkd.bench.report.intervals import LEAST_SAMPLES, quantile
 from mixkd.runtime.encoding import Text
 
 _SERVER_STEPS = 6
+"""The rate is found to 1/64 of the rate at which texts are answered one after another."""
+
 _MOST_ARRIVALS = 50_000
 _NS_PER_MS = 1e6
 
@@ -24,14 +26,14 @@ def run_scenarios(
     mean_ms: float,
     progress: Callable[[str], None],
 ) -> Scenarios:
-    """Put one worker through every scenario while the others wait.
+    """Run every scenario on one worker while the others wait.
 
     Args:
         worker: The loaded worker.
         texts: The timed texts, in their order.
         config: How many samples.
-        mean_ms: Its mean single-text latency: where the search for the rate begins.
-        progress: Told which scenario begins.
+        mean_ms: Its mean single-text latency; its inverse is the highest rate that is tried.
+        progress: Called with each scenario's name.
     """
     progress("offline")
     offline_ns = worker.offline(texts)
@@ -63,7 +65,7 @@ def run_scenarios(
 def _highest_rate(
     worker: WorkerProcess, texts: Sequence[Text], config: BenchConfig, mean_ms: float
 ) -> tuple[float | None, list[int]]:
-    """Halve the gap between a rate that holds the p99 and one that doesn't."""
+    """Return the highest tried rate that keeps the p99, found by bisection, and its latencies."""
     low, high = 0.0, 1000 / mean_ms
     best: list[int] = []
     for step in range(_SERVER_STEPS):

@@ -1,6 +1,6 @@
-"""One target: a worker per variant, turns in blocks, then the other scenarios, then quality.
+"""Measures the variants on one target: latency in turns, then lengths, scenarios and quality.
 
-A variant that fails, at loading or later, becomes absent with the reason; the others go on.
+A variant that fails, at loading or later, becomes absent with the reason; the others continue.
 """
 
 import time
@@ -46,7 +46,7 @@ def measure_on(target: Target, plan: Plan, progress: Progress) -> Found:
     """Measure the plan's variants on one target.
 
     Returns:
-        What was found; a target that can't be reached gives no place and one absence that says why.
+        What was found; a target that can't be reached gives no record and one absence that says why.
     """
     with ExitStack() as stack:
         try:
@@ -59,7 +59,7 @@ def measure_on(target: Target, plan: Plan, progress: Progress) -> Found:
 
 
 class _Turns:
-    """The living workers of one target and what they have given so far."""
+    """The running workers of one target and what they have given so far."""
 
     def __init__(self, target: Target, plan: Plan, progress: Progress, stack: ExitStack) -> None:
         self._target, self._plan, self._progress, self._stack = target, plan, progress, stack
@@ -67,7 +67,7 @@ class _Turns:
         self._absent: list[Absent] = []
 
     def run(self) -> Found:
-        """Run every phase and return what came out."""
+        """Run every phase and return the results."""
         timed = self._target.evidence is not Evidence.EMULATED
         cold = self._cold_starts() if timed else {}
         observer = self._stack.enter_context(Observer(self._target))
@@ -76,7 +76,7 @@ class _Turns:
         if not self._pairs:
             return Found(None, (), tuple(self._absent))
         if isinstance(self._target, EmulatedTarget):
-            # An emulated process still reads this machine's /proc.
+            # An emulated process reads this machine's /proc.
             environment = replace(environment, processor=f"{self._target.processor.cpu}, emulated", isa=())
         noise = None
         if timed:
@@ -106,11 +106,11 @@ class _Turns:
                     variant, self._first, threads=config.threads, repeats=config.cold_starts
                 )
             except MeasureError:
-                continue  # loading it below fails too, and says why
+                continue  # loading it later fails too, and then the reason is kept
         return found
 
     def _load(self) -> None:
-        """Load one worker after the other, so that loading isn't disturbed either."""
+        """Load one worker after the other, so that they don't disturb each other's loading."""
         for number, variant in enumerate(self._plan.variants):
             self._progress(f"loading {variant.name}", number, len(self._plan.variants))
             try:
@@ -139,11 +139,11 @@ class _Turns:
                 )
 
     def _timed_enough(self, blocks: int, seconds: float) -> bool:
-        """Return whether so many blocks in so many seconds will do; every variant has the same number."""
+        """Return whether each variant was timed enough: so many blocks each, in so many seconds in all."""
         config = self._plan.config
         if config.max_seconds is not None and seconds > config.max_seconds:
             return blocks * config.block >= LEAST_SAMPLES[0.9] or not self._pairs
-        # The variants share the time: each was busy for its own part of it.
+        # The seconds are shared by all variants; min_seconds is asked of each.
         return blocks * config.block >= config.samples and all(
             _busy_seconds(raw) >= config.min_seconds for _, raw in self._pairs
         )
@@ -177,7 +177,7 @@ class _Turns:
         self._each(0, run)
 
     def _judge(self) -> None:
-        """Answer the judged rows; nothing is timed, so the workers share the cores."""
+        """Answer the judged rows; nothing is timed, so the workers run at the same time."""
         judged = self._judged()
         texts = [self._plan.sample.texts[i] for i in judged]
         total, done = len(self._pairs) * len(texts), 0
@@ -203,7 +203,7 @@ class _Turns:
                 raise error
 
     def _judged(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        """Return the positions that are judged: all, or as many evenly spaced ones as there is time for."""
+        """Return the positions that are judged: all, or as many, evenly spaced, as there is time for."""
         config, count = self._plan.config, len(self._plan.sample.texts)
         most = count
         if self._target.evidence is Evidence.EMULATED:
@@ -220,7 +220,7 @@ class _Turns:
         self._each(turn, lambda worker, raw: where(raw).append(worker.time(texts)))
 
     def _each(self, turn: int, do: Callable[[WorkerProcess, Raw], object]) -> None:
-        """Do something with every worker, the order turned, so that nobody always follows the same one."""
+        """Do something with every worker, in an order that changes with each turn."""
         turn %= max(len(self._pairs), 1)
         for pair in self._pairs[turn:] + self._pairs[:turn]:
             try:

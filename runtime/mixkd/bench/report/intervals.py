@@ -1,4 +1,4 @@
-"""Quantiles that need enough samples, and how sure each number is; every interval covers 95 %."""
+"""Quantiles, given only with enough samples, and 95 % intervals."""
 
 import math
 from collections.abc import Callable

@@ -1,7 +1,7 @@
-"""What a target is: it puts a variant's files in place and says how the worker is started there.
+"""What a target is: it prepares a variant's files and says how a worker is started.
 
 Every target runs the same worker and speaks to it in the same JSON lines; only the command differs. So every
-number has one method, wherever it was taken.
+number is measured in the same way.
 """
 
 import os
@@ -32,7 +32,7 @@ class Launch:
 
 
 class Target(Protocol):
-    """A place to measure; a context manager that leaves nothing behind."""
+    """Where variants are measured; a context manager that leaves nothing behind."""
 
     @property
     def name(self) -> str:
@@ -51,7 +51,7 @@ class Target(Protocol):
     ) -> None: ...
 
     def prepare(self, variant: Variant) -> Variant:
-        """Put the variant's files in place and return the variant with the paths that hold there.
+        """Copy the variant's files where needed; return the variant with its paths on the target.
 
         Raises:
             MeasureError: If the variant can't run on this target.

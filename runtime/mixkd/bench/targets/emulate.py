@@ -1,7 +1,7 @@
-"""Another processor through qemu-user: are the answers the same there? Latency and memory mean nothing.
+"""Another processor, emulated by qemu-user: it shows whether the answers are the same, not latency or memory.
 
-The older x86 processors run this machine's own Python. aarch64 runs one of its own, in the folder that
-`scripts/make_aarch64_root.sh` of the repository makes.
+Older x86 processors run this machine's Python. aarch64 runs an arm64 Python in a folder that the repository's
+`scripts/make_aarch64_root.sh` makes.
 """
 
 import os
@@ -26,7 +26,7 @@ _QEMU_INSTALL = "apt-get install qemu-user-static"
 
 
 def aarch64_root() -> Path:
-    """Return the folder of the arm64 system, whether it stands or not."""
+    """Return the folder of the arm64 system, whether it exists or not."""
     named = os.environ.get(AARCH64_ROOT)
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(named or f"{cache}/mixkd/aarch64").expanduser()
@@ -37,8 +37,8 @@ class Processor:
     """A processor that qemu-user can be.
 
     Attributes:
-        emulators: Names of the program, the first that is there is taken.
-        cpu: The model; never left to qemu, whose default for aarch64 gives wrong int8 numbers.
+        emulators: Names of the program; the first that is installed is used.
+        cpu: The model, always given to qemu: its default for aarch64 gives wrong int8 numbers.
         note: What it stands for.
     """
 
@@ -97,7 +97,7 @@ class EmulatedTarget:
         missing = self.missing()
         if missing:
             raise MeasureError(f"{self.name} needs {missing}")
-        # A copy of the code alone: beside an installed mixkd stand packages of this machine's processor.
+        # A copy of the code only: the packages beside an installed mixkd are for this machine's processor.
         self._code = Path(tempfile.mkdtemp(prefix="mkd-bench-code-"))
         for name, path in worker_code().items():
             (self._code / name).parent.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,7 @@
 
 Started as ``python -m mixkd.bench.worker.main``. Each line on standard input is a request
 ``{"do": ..., ...}``, each line of the answer is ``{"ok": ...}`` or ``{"error": ...}``. Between requests the
-process waits on a read and costs nothing, so that several workers can live side by side while one is timed.
+process waits on a read and costs nothing, so that several workers can exist while one is timed.
 """
 
 import base64
@@ -18,7 +18,7 @@ from typing import Any, TextIO
 from mixkd.bench.worker.counters import read_memory
 from mixkd.errors import MkdError
 
-# Read before the engine is imported: what a bare Python process of this program takes.
+# Read before the engine is imported.
 BASELINE = read_memory()
 
 Handler = Callable[[dict[str, Any]], Any]

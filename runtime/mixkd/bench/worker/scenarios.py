@@ -1,6 +1,6 @@
-"""How apps call, beside one text after the other: all at once, with pauses, at random times (after MLPerf).
+"""Other ways of calling than one text after the other: all at once, with pauses, at random times.
 
-Run in the worker, on the subject that `timing` times.
+They follow MLPerf's scenarios, and run in the worker, on the subject that `timing` times.
 """
 
 import gc
@@ -16,7 +16,7 @@ from mixkd.bench.worker.timing import Block, Subject, time_block
 from mixkd.runtime.encoding import Text
 
 _SETTLING_CALLS = 500
-"""Calls before growth is counted: every length has been seen, every buffer has its size."""
+"""Calls before growth is counted: by then, most lengths were seen and buffers have their final size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +29,14 @@ class Growth:
 
 
 def run_offline(subject: Subject, texts: Sequence[Text]) -> int:
-    """Answer all texts, handed over at once, as fast as the variant can; return nanoseconds."""
+    """Answer all texts, handed over at once; return nanoseconds."""
     start = time.perf_counter_ns()
     subject.logits(texts)
     return time.perf_counter_ns() - start
 
 
 def run_paced(subject: Subject, texts: Sequence[Text], *, gap_s: float) -> Block:
-    """Time texts with an idle gap before each, in which caches cool and threads fall asleep."""
+    """Time texts with an idle gap before each, in which caches are evicted and threads fall asleep."""
     blocks = []
     for text in texts:
         time.sleep(gap_s)
@@ -51,7 +51,7 @@ def run_paced(subject: Subject, texts: Sequence[Text], *, gap_s: float) -> Block
 def run_server(subject: Subject, texts: Sequence[Text], *, rate_per_s: float, seed: int) -> list[int]:
     """Answer texts that arrive at Poisson times; return each latency from its arrival, in nanoseconds.
 
-    A text that arrives while another is answered waits its turn, and the waiting counts.
+    A text that arrives while another is answered waits, and the waiting counts.
     """
     latencies = []
     gc.collect()
@@ -70,7 +70,7 @@ def run_server(subject: Subject, texts: Sequence[Text], *, rate_per_s: float, se
 
 
 def measure_growth(subject: Subject, texts: Sequence[Text], *, calls: int, limit_s: float) -> Growth:
-    """Answer varied texts many times and compare resident memory; ends early when the time is up."""
+    """Compare resident memory before and after many varied calls; ends early when the time is up."""
     supply, deadline = cycle(texts), time.monotonic() + limit_s
     for _ in range(_SETTLING_CALLS):
         subject.answer(subject.encode(next(supply)))

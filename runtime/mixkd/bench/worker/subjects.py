@@ -1,4 +1,7 @@
-"""Variants loaded in this process: what the worker times."""
+"""Variants loaded in the worker's process, each as a `Subject` that is timed.
+
+An ONNX variant runs on the runtime's own session. Any other engine is a class that a `FactoryVariant` names.
+"""
 
 import importlib
 from collections.abc import Sequence
@@ -80,7 +83,7 @@ def _copied(logits: NDArray[np.float32], _truncated: bool) -> NDArray[np.float32
 
 
 class _FactorySubject:
-    """Whatever a dotted name makes; it has the methods of `Subject` itself."""
+    """A model of another engine, made by the class that the variant names."""
 
     def __init__(self, variant: FactoryVariant, threads: int) -> None:
         module, _, attribute = variant.factory.partition(":")

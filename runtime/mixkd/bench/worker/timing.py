@@ -1,10 +1,10 @@
-"""The method of every latency in the report: what stands between two readings of the clock, nothing else.
+"""How every latency of the report is measured: what happens between two readings of the clock.
 
 One latency is the time from a text, as an app holds it, to its logits as a numpy array: tokenization,
 building the input arrays, the model. There is one clock, `time.perf_counter_ns`, read three times per text.
-While a block is timed, nothing is logged, no memory is read, the garbage collector rests (it ran just
-before), and no other measured process runs: the others wait on a pipe. Samples are kept as they are;
-quantiles are derived later, in `summary`.
+While a block is timed, nothing is logged, no memory is read, the garbage collector is off (it ran just
+before), and no other measured process runs: the others wait on a pipe. Samples are kept unchanged; quantiles
+are derived later, in `summary`.
 """
 
 import gc
@@ -19,7 +19,7 @@ from mixkd.bench.decode import Count, Positive
 from mixkd.runtime.encoding import Text
 
 WARM_UP_CALLS = 3
-"""Untimed calls per distinct input length: the first of a length allocates, plans and faults pages in."""
+"""Untimed calls per distinct input length: the first call of a length allocates memory and plans its use."""
 
 
 class Subject(Protocol):
@@ -50,8 +50,7 @@ class Block:
         tokenize_ns: From the text to the model's input, per text.
         total_ns: From the text to the logits, per text; contains `tokenize_ns`.
         cpu_ns: Processor time of the whole process, all threads, over the block.
-        energy_uj: What the processor package took meanwhile, everything on it included; None where the
-            machine doesn't tell.
+        energy_uj: Energy of the whole processor package meanwhile; None where the machine has no counter.
     """
 
     tokenize_ns: list[Count]
@@ -67,7 +66,7 @@ class Block:
 
 
 def time_block(subject: Subject, texts: Sequence[Text]) -> Block:
-    """Answer the texts one after the other, each by itself, as fast as they come."""
+    """Answer the texts one after the other, without a pause between them."""
     clock = time.perf_counter_ns
     tokenize_ns, total_ns = [0] * len(texts), [0] * len(texts)
     gc.collect()
