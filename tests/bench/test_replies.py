@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mixkd.bench.drive.processes import WorkerProcess
+from mixkd.bench.drive.processes import Observer, WorkerProcess
 from mixkd.bench.targets.base import LocalTarget
 from mixkd.bench.variants import Variant
 from mixkd.errors import MeasureError
@@ -20,8 +20,18 @@ class Forged(WorkerProcess):
     """A worker without a process: its answer is given."""
 
     def __init__(self, variant: Variant, answer: bytes) -> None:
-        self.variant, self._target, self._placed, self._threads = variant, LocalTarget(), variant, 1
-        self._answer = answer
+        self.name, self._target, self._answer = variant.name, LocalTarget(), answer
+        self.variant, self._prepared, self._threads = variant, variant, 1
+
+    def _exchange(self, request: bytes) -> bytes:
+        return self._answer
+
+
+class ForgedObserver(Observer):
+    """An observer without a process."""
+
+    def __init__(self, answer: bytes) -> None:
+        self.name, self._target, self._answer = "local", LocalTarget(), answer
 
     def _exchange(self, request: bytes) -> bytes:
         return self._answer
@@ -120,12 +130,22 @@ def test_error_of_a_worker_is_one_short_line(forge: Any) -> None:
             {"calls": 6, "before_bytes": None, "after_bytes": None},
             "6 calls, 5 were asked for",
         ),
-        (lambda w: w.counters([1]), {"busy_s": -1.0}, r"counters\.busy_s is -1\.0"),
-        (lambda w: w.counters([1]), False, "counters is False, not an object"),
-        (lambda w: w.environment(), {"system": 1}, r"environment\.system is 1, not a text"),
         (lambda w: w.memory(), {"rss_bytes": -1, "peak_rss_bytes": 1}, r"memory\.rss_bytes is -1"),
     ],
 )
 def test_other_impossible_answers_are_refused(forge: Any, ask: Any, ok: Any, said: str) -> None:
     with pytest.raises(MeasureError, match=f"^student-int8: local answers .*{said}"):
         ask(forge({"ok": ok}))
+
+
+@pytest.mark.parametrize(
+    ("ask", "ok", "said"),
+    [
+        (lambda o: o.counters([1]), {"busy_s": -1.0}, r"counters\.busy_s is -1\.0"),
+        (lambda o: o.counters([1]), None, "counters is None, not an object"),
+        (lambda o: o.environment(), {"system": 1}, r"environment\.system is 1, not a text"),
+    ],
+)
+def test_impossible_answers_of_an_observer_are_refused(ask: Any, ok: Any, said: str) -> None:
+    with pytest.raises(MeasureError, match=f"^local: local answers .*{said}"):
+        ask(ForgedObserver(json.dumps({"ok": ok}).encode()))
