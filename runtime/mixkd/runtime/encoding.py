@@ -25,12 +25,12 @@ Text: TypeAlias = str | tuple[str, str]
 _WINDOW_CHARACTERS = 4096
 """Characters that are tokenised at once, at most: of some characters (U+FDFA) normalization makes 18."""
 
-_WINDOW_PER_TOKEN = 8
-"""Characters per token of the maximum length that are tokenised at once, so that a short one reads little."""
-
 _READ_CHARACTERS = 16_384
-_READ_PER_TOKEN = 16
-"""How far a text is read at most: the larger of the two, the second times the maximum length."""
+"""Characters of a text that are read however small the maximum length is."""
+
+_CHARACTERS_PER_TOKEN = 8
+"""Characters per token of the maximum length that are tokenised at once (if no more than a window), and that
+are read at most (if more than `_READ_CHARACTERS`). English words take 4 to 5 characters per token."""
 
 _GROWTH = 4
 _LOOK_AHEAD = 256
@@ -61,11 +61,10 @@ class Encoder:
         max_length: Tokens per text, special ones included.
         inputs: The graph's input names.
 
-    The ids are the tokenizer's own, truncated `longest_first`, with two exceptions that keep time and memory
-    bounded. Of a text, at most 16 characters per token of the maximum length are read, or 16,384 where that
-    is more: what comes later counts as truncated. And where both texts of a pair are cut and at least one is
-    longer than 8 characters per token (at most 4,096), an odd token that is left over goes to the text that
-    is estimated to have more tokens.
+    The ids are the tokenizer's own, truncated `longest_first`, but for two rules that bound time and memory.
+    Of a text, 16,384 characters are read at most, or 8 per token of the maximum length where that is more:
+    what comes later counts as truncated. And where both texts of a pair are cut, one of them longer than 8
+    characters per token (at most 4,096), an odd token goes to the text that is estimated to have more tokens.
 
     Texts are tokenised one after the other on the calling thread: the tokenizers package's own threads would
     take every core of the host, and make a later fork unsafe. Each text of a pair is tokenised alone: a pair
@@ -89,8 +88,8 @@ class Encoder:
             typed and loaded.single.has_types,
             typed and loaded.pair.has_types,
         )
-        self._window = min(_WINDOW_CHARACTERS, max_length * _WINDOW_PER_TOKEN)
-        self._read_limit = max(_READ_CHARACTERS, max_length * _READ_PER_TOKEN)
+        self._window = min(_WINDOW_CHARACTERS, max_length * _CHARACTERS_PER_TOKEN)
+        self._read_limit = max(_READ_CHARACTERS, max_length * _CHARACTERS_PER_TOKEN)
         added = loaded.tokenizer.get_added_tokens_decoder().values()
         self._splits_at_gaps = not any(" " in token.content or token.rstrip for token in added)
 
