@@ -20,3 +20,6 @@ PROBLEM_TYPES = {
 
 LEAST_LENGTH = 4
 """The least `--max-length`: the special tokens of a pair of texts and one token of text."""
+
+ABSTAIN_LABEL = "out_of_scope"
+"""The answer where no label's score reaches the threshold, unless a bundle or an app names another one."""

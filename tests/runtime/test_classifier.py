@@ -3,7 +3,7 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from itertools import islice
 from multiprocessing import get_context
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 import mixkd.runtime
 from mixkd.runtime import BundleError, Classifier, ConfigError, InputError, Prediction, Preset, Task
 from mixkd.runtime.encoding import Text, Tokens
+from mixkd.runtime.manifest import INT8_FILE
 from tests.runtime.conftest import MakeBundle
 
 # The answers of the committed bundle; a change says that the runtime or onnxruntime now answers differently.
@@ -182,6 +183,44 @@ def test_multi_label_gives_every_label_above_the_threshold(make_bundle: MakeBund
     assert answer.label == answer.labels[0]
     nothing = Classifier.load(folder, threads=1, threshold=1.0, abstain_label="none").predict("pay")
     assert (nothing.label, nothing.labels, nothing.abstained) == ("none", (), True)
+
+
+def bias(value: float) -> Callable[[Path], None]:
+    """Return an edit that sets the second label's bias."""
+
+    def edit(folder: Path) -> None:
+        onnx = pytest.importorskip("onnx", reason="onnx comes with the export extra")
+        path = folder / INT8_FILE
+        model = onnx.load(path)
+        (found,) = (entry for entry in model.graph.initializer if entry.name == "classifier.bias")
+        values = onnx.numpy_helper.to_array(found).copy()
+        values[1] = value
+        found.CopyFrom(onnx.numpy_helper.from_array(values, found.name))
+        onnx.save(model, path)
+
+    return edit
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("task", [Task.SINGLE_LABEL, Task.MULTI_LABEL])
+@pytest.mark.parametrize("preset", ["balanced", "throughput"])
+def test_nan_is_never_an_answer(make_bundle: MakeBundle, value: float, task: Task, preset: Any) -> None:
+    # -inf is the logit of a probability of 0; what the probabilities' node makes of the others is NaN.
+    classifier = Classifier.load(make_bundle(bias(value), task=task), threads=1, preset=preset)
+    if value == float("-inf"):
+        assert classifier.predict_proba("pay")[1] == 0
+        return
+    for ask in (
+        lambda: classifier.predict("pay"),
+        lambda: classifier.predict(("pay", "now")),
+        lambda: classifier.predict("pay", top_k=2),
+        lambda: classifier.predict(["pay", "now"]),
+        lambda: classifier.predict_proba("pay"),
+        lambda: classifier.predict_proba(["pay", "now"]),
+        lambda: next(classifier.stream(["pay"])),
+    ):
+        with pytest.raises(BundleError, match="the graph gives NaN or infinity for a text"):
+            ask()
 
 
 def test_regression_is_refused_when_it_has_more_than_one_output(make_bundle: MakeBundle) -> None:

@@ -47,7 +47,7 @@ def test_predict_of_no_lines_prints_nothing(bundle: Path) -> None:
 def test_predict_gives_the_best_labels_and_abstains_when_asked(bundle: Path) -> None:
     found = CliRunner().invoke(app, ["predict", str(bundle), "pay", "--top-k", "2", "--threshold", "1"])
     label, _, first, second = found.stdout.rstrip("\n").split("\t")
-    assert label == "unknown"
+    assert label == "out_of_scope"
     assert first.startswith("transfer=0.99")
     assert "=0.00" in second
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from mixkd.errors import BundleError
 from mixkd.runtime.prediction import Reader
 from mixkd.task import Task
 
@@ -40,3 +41,15 @@ def test_read_gives_the_value_of_a_regression() -> None:
     low, high = reader(Task.REGRESSION, 0.9).read(np.array([[-3.5], [4.25]], np.float32), [False] * 2, 1)
     assert (low.label, low.score, low.abstained) == ("stars", -3.5, False)
     assert high.top == (("stars", 4.25),)
+
+
+@pytest.mark.parametrize("task", list(Task))
+@pytest.mark.parametrize("top_k", [0, 2])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_read_refuses_what_is_not_finite(task: Task, top_k: int, value: float) -> None:
+    width = 1 if task is Task.REGRESSION else 3
+    for place in range(width):
+        scores = SHARES[:1, :width].copy()
+        scores[0, place] = value
+        with pytest.raises(BundleError, match="NaN or infinity"):
+            reader(task).read(scores, [False], top_k)

@@ -33,11 +33,11 @@ from mixkd.progress import Progress, no_progress
 from mixkd.runs import data_fingerprint
 from mixkd.runtime.bundle import Bundle, open_bundle, seal_bundle
 from mixkd.runtime.manifest import FP32_FILE, INT8_FILE, TOKENIZER_FILE, Precision
+from mixkd.runtime.predictor import ALONE, BATCH_TOKENS
 
 NOTICEABLE_DROP = 0.005
 """From this loss on, int8 is mentioned in the notes even where no budget was set; a fraction of one."""
 
-_FP32_BATCH_TOKENS = 2048
 _LOAD, _ASK, _CONVERT, _QUANTIZE, _MEASURE, _EMULATE = _STEPS = (
     "loading the student",
     "answering with PyTorch",
@@ -224,7 +224,9 @@ def _quantize(
 def _check_graph(graph: ModelProto, student: Student, folder: Path) -> None:
     """Refuse a graph that isn't valid ONNX or gives NaN."""
     onnx.checker.check_model(graph, full_check=True)
-    logits = graph_logits(graph, PROBE_TEXTS, tokenizer=folder, max_length=student.max_length, batch_tokens=1)
+    logits = graph_logits(
+        graph, PROBE_TEXTS, tokenizer=folder, max_length=student.max_length, batch_tokens=ALONE
+    )
     student.check_logits(logits, of="its graph")
 
 
@@ -243,8 +245,8 @@ def _measure(
     vocabulary: Vocabulary | None,
     config: ExportConfig,
 ) -> _Measured:
-    before = judge.answer(fp32, batch_tokens=_FP32_BATCH_TOKENS)
-    after = None if int8 is None else judge.answer(int8, batch_tokens=1)
+    before = judge.answer(fp32, batch_tokens=BATCH_TOKENS)
+    after = None if int8 is None else judge.answer(int8, batch_tokens=ALONE)
     comparison = None
     if after is not None:
         publish = config.publish_examples

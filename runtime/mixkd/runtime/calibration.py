@@ -11,7 +11,7 @@ from mixkd.corpus.corpus import Corpus, Example
 from mixkd.errors import ConfigError, DataError
 from mixkd.runtime.bundle import open_bundle, write_manifest
 from mixkd.runtime.classifier import Classifier
-from mixkd.task import Task
+from mixkd.task import ABSTAIN_LABEL, Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +98,7 @@ def calibrate(
         judged = _score(classifier, corpus, "test", out_of_scope_test).at(threshold)
     found = Calibration(
         threshold=threshold,
-        abstain_label=abstain_label or "out_of_scope",
+        abstain_label=abstain_label or ABSTAIN_LABEL,
         chosen_on=scores.at(threshold),
         judged_on=judged,
     )

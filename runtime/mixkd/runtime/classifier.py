@@ -16,18 +16,17 @@ from mixkd.errors import BundleError, ConfigError, InputError
 from mixkd.runtime.bundle import OpenBundle, opened_bundle
 from mixkd.runtime.encoding import Encoder, Text
 from mixkd.runtime.manifest import Manifest, Precision
-from mixkd.runtime.prediction import Prediction, Reader
-from mixkd.runtime.predictor import WINDOW, Predictor
+from mixkd.runtime.prediction import Prediction, Reader, check_finite
+from mixkd.runtime.predictor import ALONE, WINDOW, Predictor
 from mixkd.runtime.presets import SETTINGS, Preset
 from mixkd.runtime.session import open_session
-from mixkd.runtime.single import SinglePredictor
+from mixkd.runtime.single import Answer, SinglePredictor
 from mixkd.runtime.threads import available_threads
 from mixkd.runtime.trust import expected_of
+from mixkd.task import ABSTAIN_LABEL
 
 Texts: TypeAlias = list[str] | list[tuple[str, str]] | list[Text]
 """A batch is a list: a tuple is a pair of texts."""
-
-ABSTAIN_LABEL = "unknown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +64,7 @@ class Classifier:
         self._options = options
         self._threads = options.threads or available_threads(at_most=settings.max_threads)
         alone = manifest.precision is Precision.INT8 and not settings.batch_int8
-        self._batch_tokens = 1 if alone else settings.batch_tokens
+        self._batch_tokens = ALONE if alone else settings.batch_tokens
         self._encoder = Encoder.from_folder(
             self._bundle.folder,
             max_length=manifest.max_length,
@@ -100,7 +99,7 @@ class Classifier:
             preset: What to spend on memory and time.
             threshold: The least score that counts, from 0 to 1; None takes the bundle's calibrated one. Where
                 there is none, the best label always counts (single label) or 0.5 is enough (multi-label).
-            abstain_label: The label where no score counts; None takes the bundle's, or ``unknown``.
+            abstain_label: The label where no score counts; None takes the bundle's, or ``out_of_scope``.
             verify: Hash every file: some 20 ms and 4 MB (``low-memory``: 90 ms, no memory). Turn it off only
                 for a folder that nobody else can write.
 
@@ -145,24 +144,30 @@ class Classifier:
             top_k: How many of the best labels to keep in `Prediction.top`.
 
         Raises:
-            InputError: If something else is given; the message names its type.
+            BundleError: If the graph fails, or gives NaN or infinity.
+            InputError: If something else than texts is given; the message names its type.
         """
         if isinstance(texts, list):
             return list(self.stream(texts, top_k=top_k))
-        text = texts if isinstance(texts, str) else _checked(texts)
-        if self._threads > 1:
-            self._follow_fork()
-        read = self._reading(top_k) if top_k else self._reader.read_one
-        return self._single.run(self._encoder.encode_one(text), read)
+        return self._alone(texts if isinstance(texts, str) else _checked(texts), self._reading(top_k))
 
     def predict_proba(self, texts: Text | Texts) -> NDArray[np.float32]:
-        """Return each label's probability, or a regression's value: (C,) for one text, (N, C) for a list."""
-        batch = texts if isinstance(texts, list) else [texts]
+        """Return each label's probability, or a regression's value: (C,) for one text, (N, C) for a list.
+
+        Raises:
+            BundleError: If the graph fails, or gives NaN or infinity.
+            InputError: If something else than texts is given; the message names its type.
+        """
+        if not isinstance(texts, list):
+            return self._alone(_checked(texts), _copied)
+        batch = [_checked(text) for text in texts]
+        if self._batch_tokens == ALONE:
+            rows = [self._alone(text, _copied) for text in batch]
+            return np.array(rows, np.float32).reshape(len(rows), len(self.labels))
         self._follow_fork()
-        scores = self._predictor.outputs(
-            [_checked(text) for text in batch], max_batch_tokens=self._batch_tokens
-        )
-        return scores if isinstance(texts, list) else scores[0]
+        scores = self._predictor.outputs(batch, max_batch_tokens=self._batch_tokens)
+        check_finite(scores)
+        return scores
 
     def stream(self, texts: Iterable[Text], *, top_k: int = 0, window: int = WINDOW) -> Iterator[Prediction]:
         """Yield an answer for each text, in order, at bounded memory however many there are.
@@ -206,11 +211,17 @@ class Classifier:
         manifest = self._bundle.manifest
         return f"<Classifier {self._bundle.folder} {manifest.precision}, {len(manifest.labels)} labels>"
 
+    def _alone(self, text: Text, read: Callable[[NDArray[np.float32], bool], Answer]) -> Answer:
+        """Answer a text that shares no batch."""
+        if self._threads > 1:
+            self._follow_fork()
+        return self._single.run(self._encoder.encode_one(text), read)
+
     def _answer(self, texts: Sequence[Text], top_k: int) -> list[Prediction]:
+        if self._batch_tokens == ALONE:
+            read = self._reading(top_k)
+            return [self._alone(text, read) for text in texts]
         self._follow_fork()
-        if self._batch_tokens == 1:
-            read, encode = self._reading(top_k), self._encoder.encode_one
-            return [self._single.run(encode(text), read) for text in texts]
         scores, truncated = self._predictor.answer(texts, max_batch_tokens=self._batch_tokens)
         return self._reader.read(scores, truncated, top_k)
 
@@ -241,6 +252,11 @@ class Classifier:
         self._single = SinglePredictor(session, output=output, width=width)
         self._predictor = Predictor(session, self._encoder, output=output)
         self._pid = os.getpid()
+
+
+def _copied(scores: NDArray[np.float32], _truncated: bool) -> NDArray[np.float32]:
+    check_finite(scores)
+    return scores.copy()
 
 
 def _checked(text: object) -> Text:

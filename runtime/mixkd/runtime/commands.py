@@ -14,6 +14,7 @@ from mixkd.errors import DataError
 from mixkd.options import DataInputs, Group, check_limits, option, required
 from mixkd.parameters import Json, with_options
 from mixkd.runtime.presets import Preset
+from mixkd.task import ABSTAIN_LABEL
 from mixkd.usage import add_command
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class OutOfScope:
         "More of them, to measure the threshold on texts that did not choose it.",
         group=Group.DATA,
     )
-    abstain_label: str = option("out_of_scope", "The answer below the threshold.", group=Group.ANSWER)
+    abstain_label: str = option(ABSTAIN_LABEL, "The answer below the threshold.", group=Group.ANSWER)
 
 
 @with_options(inputs=DataInputs, outside=OutOfScope)

@@ -1,4 +1,4 @@
-"""From scores to what an app reads: labels, abstention."""
+"""From scores to what an app reads: labels, and the label for abstaining."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -6,7 +6,10 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from mixkd.errors import BundleError
 from mixkd.task import Task
+
+_INFINITY = float("inf")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -62,14 +65,18 @@ class Reader:
         """Return the prediction of one row of scores, (C,)."""
         if top_k or self.task is not Task.SINGLE_LABEL:
             return self._ranked(scores, truncated, top_k)
-        # The common case with as few operations as it takes: each costs as much as a token.
+        # The common case, with as few operations as possible: each costs as much as a token.
         best = scores.argmax()
         score = scores.item(best)
+        # The first NaN counts as the largest and as the least.
+        if not (score < _INFINITY and scores.item(scores.argmin()) > -_INFINITY):
+            check_finite(scores)
         abstained = self.threshold is not None and score < self.threshold
         label = self.abstain_label if abstained else self.labels[best]
         return Prediction(label, score, truncated, abstained)
 
     def _ranked(self, scores: NDArray[np.float32], truncated: bool, top_k: int) -> Prediction:
+        check_finite(scores)
         order = np.argsort(-scores, kind="stable")
         ranked = [(self.labels[i], float(scores[i])) for i in order]
         label, score = ranked[0]
@@ -85,3 +92,13 @@ class Reader:
         return Prediction(
             self.abstain_label if abstained else label, score, truncated, abstained, labels, top
         )
+
+
+def check_finite(scores: NDArray[np.float32]) -> None:
+    """Refuse scores of which any is NaN or infinite: they are no answer.
+
+    Raises:
+        BundleError: If any is.
+    """
+    if not np.isfinite(scores).all():
+        raise BundleError("the graph gives NaN or infinity for a text: export the bundle again")

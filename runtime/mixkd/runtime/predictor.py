@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 WINDOW = 1024
 """Texts that are tokenised and sorted together; more would only cost memory."""
 
+BATCH_TOKENS = 2048
+"""Tokens of a batch, padding included, where there is no reason for another size."""
+
+ALONE = 1
+"""The batch size that answers each text alone: a dynamically quantized graph scales its activations over the
+whole batch, so that an int8 answer in a batch depends on its neighbours."""
+
 
 class Predictor:
     """A session, the output of it that is read, and its encoder."""
@@ -25,8 +32,12 @@ class Predictor:
         self._encoder = encoder
         self._output = output
 
-    def outputs(self, texts: Sequence[Text], *, max_batch_tokens: int = 2048) -> NDArray[np.float32]:
-        """Return the outputs, (N, C), for N texts, in batches of at most `max_batch_tokens` padded."""
+    def outputs(self, texts: Sequence[Text], *, max_batch_tokens: int = BATCH_TOKENS) -> NDArray[np.float32]:
+        """Return the outputs, (N, C), for N texts, in batches of at most `max_batch_tokens` with padding.
+
+        Raises:
+            BundleError: If the graph fails.
+        """
         windows = [
             self.answer(texts[start : start + WINDOW], max_batch_tokens=max_batch_tokens)[0]
             for start in range(0, max(1, len(texts)), WINDOW)

@@ -23,6 +23,7 @@ from mixkd.export.int8.quantize import Quantized, Ranges, quantize
 from mixkd.export.int8.speed import measure_latencies_ms
 from mixkd.export.judge.judge import Judge, Logits
 from mixkd.metrics import format_metric
+from mixkd.runtime.predictor import ALONE
 from mixkd.task import Task
 
 SENSITIVITY_ROWS = 200
@@ -157,7 +158,7 @@ def _measure(
     candidate: Candidate, quantizer: Quantizer, judge: Judge, tell: Callable[[str], None]
 ) -> tuple[Quantized, Trial]:
     quantized = quantizer.quantize(candidate)
-    logits = judge.answer(quantized.model, batch_tokens=1)
+    logits = judge.answer(quantized.model, batch_tokens=ALONE)
     score = judge.score(logits)
     trial = Trial(
         **asdict(candidate),
@@ -203,7 +204,7 @@ def rank_sensitive(quantizer: Quantizer, plain: Candidate, judge: Judge, *, seed
     for name in names:
         others = tuple(other for other in names if other != name)
         alone = quantizer.quantize(replace(plain, kept=others))
-        damage[name] = _damage(judge.answer(alone.model, batch_tokens=1, rows=rows), reference, judge)
+        damage[name] = _damage(judge.answer(alone.model, batch_tokens=ALONE, rows=rows), reference, judge)
     return sorted(names, key=lambda name: -damage[name])
 
 

@@ -119,8 +119,8 @@ class Judge:
 
         Args:
             model: The graph.
-            batch_tokens: Tokens per call, padding included. int8 is measured one text at a time (1), as an
-                app calls it, because the scales of the activations depend on the whole batch.
+            batch_tokens: Tokens per call, padding included. int8 is measured one text at a time (`ALONE`), as
+                an app calls it, because the scales of the activations depend on the whole batch.
             rows: Which texts; None takes all.
         """
         texts = self.examples.texts if rows is None else [self.examples.texts[i] for i in rows]
@@ -171,7 +171,7 @@ def graph_logits(
         texts: The texts or pairs.
         tokenizer: The folder with the tokenizer.
         max_length: Tokens per text.
-        batch_tokens: Tokens per call, padding included; 1 answers each text alone.
+        batch_tokens: Tokens per call, padding included; `ALONE` answers each text alone.
     """
     session = session_of(model)
     inputs = [value.name for value in session.get_inputs()]

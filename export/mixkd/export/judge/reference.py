@@ -15,7 +15,7 @@ from mixkd.export.convert import convert
 from mixkd.export.graph.rewrite import rewrite
 from mixkd.outputs import clear_write_errors
 from mixkd.runtime.encoding import Text
-from mixkd.runtime.predictor import cut_batches
+from mixkd.runtime.predictor import BATCH_TOKENS, cut_batches
 
 
 class TorchModel:
@@ -49,7 +49,7 @@ class TorchModel:
         with torch.inference_mode():
             return np.asarray(self.module(**encoded).logits.numpy(), np.float32)
 
-    def logits(self, texts: Sequence[Text], *, max_batch_tokens: int = 2048) -> NDArray[np.float32]:
+    def logits(self, texts: Sequence[Text], *, max_batch_tokens: int = BATCH_TOKENS) -> NDArray[np.float32]:
         """Return the logits, (N, C), of N texts, in batches of similar lengths."""
         lengths = [self.encode([text])["input_ids"].shape[1] for text in texts]
         answers: list[NDArray[np.float32] | None] = [None] * len(texts)

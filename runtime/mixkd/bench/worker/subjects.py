@@ -16,8 +16,6 @@ from mixkd.errors import MeasureError
 from mixkd.runtime.encoding import Text, Tokens
 from mixkd.runtime.manifest import LOGITS
 
-BATCH_TOKENS = 2048
-
 
 def import_packages(variant: Variant) -> None:
     """Import what the variant answers with, so that import and load can be timed apart."""
@@ -49,7 +47,7 @@ class _OnnxSubject:
 
     def __init__(self, variant: OnnxVariant, threads: int) -> None:
         from mixkd.runtime.encoding import Encoder
-        from mixkd.runtime.predictor import Predictor
+        from mixkd.runtime.predictor import ALONE, BATCH_TOKENS, Predictor
         from mixkd.runtime.session import open_session
         from mixkd.runtime.single import SinglePredictor
         from mixkd.runtime.trust import Expected
@@ -61,9 +59,8 @@ class _OnnxSubject:
         self._encoder = Encoder.from_folder(variant.tokenizer, max_length=variant.max_length, inputs=inputs)
         self._predictor = Predictor(session, self._encoder)
         self._single = SinglePredictor(session, output=LOGITS, width=width)
-        # A dynamically quantized graph scales its activations over the whole batch, so that an answer depends
-        # on its neighbours: int8 is judged as an app calls it, one text at a time. fp32 may be batched.
-        self._batch_tokens = 1 if variant.precision == "int8" else BATCH_TOKENS
+        # int8 is judged as an app calls it, one text at a time. fp32 may be batched.
+        self._batch_tokens = ALONE if variant.precision == "int8" else BATCH_TOKENS
 
     def encode(self, text: Text) -> Tokens:
         return self._encoder.encode_one(text)
