@@ -38,7 +38,7 @@ export class Classifier {
   async predict(text) {
     const { threshold, abstain_label } = this.manifest;
     const [best] = await this.rank(text);
-    return best.score < (threshold ?? 0) ? { ...best, label: abstain_label ?? "unknown" } : best;
+    return best.score < (threshold ?? 0) ? { ...best, label: abstain_label ?? "out_of_scope" } : best;
   }
 
   #feed(text) {

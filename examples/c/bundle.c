@@ -127,7 +127,7 @@ Bundle read_bundle(const char *folder) {
     bundle.max_length = strtoul(need(path, json, "\"max_length\""), NULL, 10);
     bundle.threshold = strtod(need(path, json, "\"threshold\""), NULL); /* null reads as 0 */
     const char *value = need(path, json, "\"abstain_label\"");
-    bundle.abstain_label = *value == '"' ? read_string(&value) : strdup("unknown");
+    bundle.abstain_label = *value == '"' ? read_string(&value) : strdup("out_of_scope");
     value = need(path, json, "\"model_file\"");
     char *name = read_string(&value);
     bundle.model_path = join(folder, name);

@@ -20,5 +20,5 @@ const classify = await pipeline("text-classification", basename(folder), {
 // One text at a time: an int8 answer would depend on the others of its batch.
 for await (const text of createInterface({ input: process.stdin, crlfDelay: Infinity })) {
   const [{ label, score }] = await classify(text);
-  console.log(`${score < (threshold ?? 0) ? (abstain_label ?? "unknown") : label}\t${score.toFixed(4)}`);
+  console.log(`${score < (threshold ?? 0) ? (abstain_label ?? "out_of_scope") : label}\t${score.toFixed(4)}`);
 }
