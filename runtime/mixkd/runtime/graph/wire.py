@@ -9,6 +9,9 @@ Field: TypeAlias = tuple[int, int, int, int, int]
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 _BLOCK = 8192
+_MOST_FIELDS = 2**20
+"""Of one file: an encoder of 24 layers as it is traced has some 60,000, and each takes a microsecond."""
+
 _LONGEST_HEAD = 20
 """The most bytes of a key and a length, 10 each."""
 
@@ -23,13 +26,13 @@ class Source:
         size: How many bytes there are.
     """
 
-    __slots__ = ("_block", "_descriptor", "_start", "size")
+    __slots__ = ("_block", "_descriptor", "_left", "_start", "size")
 
     def __init__(self, content: bytes | None = None, *, descriptor: int = -1, size: int = 0) -> None:
         """Take the content itself, or the descriptor of a file and its size."""
         self._block = content if content is not None else b""
         self._descriptor = descriptor
-        self._start = 0
+        self._start, self._left = 0, _MOST_FIELDS
         self.size = size if content is None else len(content)
 
     def read(self, start: int, end: int) -> bytes:
@@ -58,6 +61,9 @@ class Source:
             base = self._start
             for number, wire, begin, first, last in fields(head, at - base, end - base):
                 at = base + last
+                self._left -= 1
+                if self._left < 0:
+                    raise ValueError(f"more than {_MOST_FIELDS} fields")
                 yield number, wire, base + begin, base + first, at
                 if at + _LONGEST_HEAD > base + len(head):
                     break  # the next one may reach beyond the block
