@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mixkd.bench.config import PRESETS, BenchConfig
+from mixkd.bench.inputs import BenchInputs
 from mixkd.console import answer, warn
 from mixkd.errors import RegressionError
-from mixkd.options import DataInputs, Group
-from mixkd.parameters import Json, Output, Overwrite, with_options
+from mixkd.options import Group
+from mixkd.parameters import Json, with_options
 from mixkd.usage import add_command
 
 if TYPE_CHECKING:
@@ -24,47 +25,12 @@ def register(app: typer.Typer) -> None:
     add_command(app, "targets", targets)
 
 
-@with_options(config_file=True, presets=PRESETS, inputs=DataInputs, config=BenchConfig)
+@with_options(config_file=True, presets=PRESETS, inputs=BenchInputs, config=BenchConfig)
 def bench(
     bundle: Annotated[Path, typer.Argument(help="The bundle to measure.")],
-    *,
-    inputs: DataInputs,
-    output: Output,
-    teacher: Annotated[
-        str | None,
-        typer.Option(
-            help="Also measure the teacher: a folder or a hub name.", rich_help_panel=Group.VARIANTS
-        ),
-    ] = None,
-    student: Annotated[
-        str | None,
-        typer.Option(
-            help="The fp32 student: a folder or a hub name [default: the fp32 graph that the bundle keeps].",
-            rich_help_panel=Group.VARIANTS,
-        ),
-    ] = None,
-    also: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="Another bundle with the same labels; may be repeated.", rich_help_panel=Group.VARIANTS
-        ),
-    ] = None,
-    target: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Where to measure, see mkd targets; may be repeated [default: local].",
-            rich_help_panel=Group.MEASUREMENT,
-        ),
-    ] = None,
-    strict: Annotated[
-        bool,
-        typer.Option(
-            "--strict", help="Refuse a measurement that was disturbed.", rich_help_panel=Group.MEASUREMENT
-        ),
-    ] = False,
-    overwrite: Overwrite = False,
-    as_json: Json = False,
+    inputs: BenchInputs,
     config: BenchConfig,
+    as_json: Json = False,
 ) -> None:
     """Measure latency, memory, size and quality of a bundle, its student and its teacher."""
     from mixkd.bench.render.cells import absent_name
@@ -77,14 +43,14 @@ def bench(
         report = run(
             bundle,
             inputs.open(),
-            teacher=teacher,
-            student=student,
-            also=tuple(also or ()),
-            output=output,
+            teacher=inputs.teacher,
+            student=inputs.student,
+            also=inputs.also,
+            output=inputs.output,
             config=config,
-            targets=tuple(parse_target(word) for word in target or ["local"]),
-            strict=strict,
-            overwrite=overwrite,
+            targets=[parse_target(name) for name in inputs.target],
+            strict=inputs.strict,
+            overwrite=inputs.overwrite,
             progress=progress,
         )
     for absent in report.absent:
@@ -92,9 +58,9 @@ def bench(
     for warning in report.warnings:
         warn(f"noisy run: {warning}")
     answer(
-        {"report": output, **summary(report)},
+        {"report": inputs.output, **summary(report)},
         *render_table(report),
-        f"report: {output / 'report.html'}",
+        f"report: {inputs.output / 'report.html'}",
         as_json=as_json,
     )
 

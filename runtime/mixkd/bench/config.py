@@ -22,13 +22,13 @@ class BenchConfig:
     )
     min_seconds: float = option(
         0.0,
-        "Continue until each variant was timed for so many seconds.",
+        "Continue until each variant was timed for this many seconds.",
         group=Group.MEASUREMENT,
         least=0,
     )
     max_seconds: float | None = option(
         None,
-        "Stop timing after so many seconds, as soon as there are samples for a p90.",
+        "Stop timing after this many seconds, as soon as there are samples for a p90.",
         group=Group.MEASUREMENT,
         otherwise="no limit",
         least=0,

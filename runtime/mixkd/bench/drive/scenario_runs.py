@@ -45,7 +45,6 @@ def run_scenarios(
     rate, server_ns = _highest_rate(worker, texts, config, mean_ms)
     progress("growth")
     growth = worker.growth(texts, calls=config.growth_calls, limit_s=config.growth_limit_s)
-    known = growth.before_bytes is not None and growth.after_bytes is not None
     return Scenarios(
         offline_texts_per_s=len(texts) / (offline_ns / 1e9),
         paced_gap_ms=config.paced_gap_ms,
@@ -56,7 +55,7 @@ def run_scenarios(
         server_rate_per_s=rate,
         server_p99_ms=quantile(np.array(server_ns) / _NS_PER_MS, 0.99) if rate else None,
         growth_calls=growth.calls,
-        growth_bytes=(growth.after_bytes or 0) - (growth.before_bytes or 0) if known else None,
+        growth_bytes=growth.grown_bytes,
         paced_ns=tuple(paced.total_ns),
         server_ns=tuple(server_ns),
     )

@@ -27,6 +27,13 @@ class Growth:
     before_bytes: Count | None
     after_bytes: Count | None
 
+    @property
+    def grown_bytes(self) -> int | None:
+        """The difference; None where the system has no such figure."""
+        if self.before_bytes is None or self.after_bytes is None:
+            return None
+        return self.after_bytes - self.before_bytes
+
 
 def run_offline(subject: Subject, texts: Sequence[Text]) -> int:
     """Answer all texts, handed over at once; return nanoseconds."""
