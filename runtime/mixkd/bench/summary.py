@@ -40,16 +40,16 @@ def reference_of(raws: Sequence[Raw]) -> Raw:
     return min(raws, key=lambda raw: order.get(raw.variant.name, len(order)))
 
 
-def summarize(found: Sequence[Found], plan: Plan, target: Floats) -> tuple[tuple[Row, ...], tuple[Step, ...]]:
+def summarize(found: Sequence[Found], plan: Plan, right: Floats) -> tuple[tuple[Row, ...], tuple[Step, ...]]:
     """Return the report's rows and the factors of the speed-up.
 
     Args:
         found: What each target gave, the first with a row at least; logits in the order of the plan's labels.
         plan: The texts that were answered, and how the bootstrap draws.
-        target: (N, C), what is right.
+        right: (N, C), the right answers, as `truth` makes them.
     """
     first = found[0].raws
-    rows = tuple(_row(raw, there, first, target, plan) for there in found for raw in there.raws)
+    rows = tuple(_row(raw, there, first, right, plan) for there in found for raw in there.raws)
     by_name = {raw.variant.name: raw for raw in first if raw.blocks}
     steps = tuple(
         Step(name=name, slower=slow, faster=fast, speed_up=_speed_up(by_name[slow], by_name[fast], plan))
@@ -59,7 +59,7 @@ def summarize(found: Sequence[Found], plan: Plan, target: Floats) -> tuple[tuple
     return rows, steps
 
 
-def _row(raw: Raw, there: Found, first: Sequence[Raw], target: Floats, plan: Plan) -> Row:
+def _row(raw: Raw, there: Found, first: Sequence[Raw], right: Floats, plan: Plan) -> Row:
     assert there.record is not None
     slowest = reference_of(there.raws)
     comparable = there.record.evidence is Evidence.DEVICE and raw is not slowest
@@ -71,7 +71,7 @@ def _row(raw: Raw, there: Found, first: Sequence[Raw], target: Floats, plan: Pla
         evidence=there.record.evidence,
         size_bytes=size_bytes(raw.variant),
         speed_up=_speed_up(slowest, raw, plan) if comparable else None,
-        quality=_quality(raw, reference_of(first), target, plan),
+        quality=_quality(raw, reference_of(first), right, plan),
         logit_difference=_difference(raw, first),
         latency=_latency(raw, plan) if raw.blocks else None,
         start=_start(raw) if raw.blocks else None,
@@ -143,11 +143,11 @@ def _answers(raw: Raw) -> Floats:
     return raw.logits.astype(np.float64)
 
 
-def _quality(raw: Raw, reference: Raw, target: Floats, plan: Plan) -> Quality:
+def _quality(raw: Raw, reference: Raw, right: Floats, plan: Plan) -> Quality:
     assert raw.judged is not None
     return judge(
         _answers(raw),
-        target[raw.judged],
+        right[raw.judged],
         None if raw is reference else _answers_on(raw.judged, reference),
         task=plan.task,
         resampling=_resampling(plan),

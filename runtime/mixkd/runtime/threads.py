@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -28,27 +28,37 @@ def cpu_quota(root: Path = Path("/")) -> float | None:
     Reads version 2 (`cpu.max`) and version 1 (`cpu.cfs_quota_us`), the group itself and those around it: the
     tightest counts.
     """
+    read = {1: _quota_v1, 2: _quota_v2}
+    quotas = [read[version](folder) for version, folder in cgroups("cpu", root)]
+    return min((quota for quota in quotas if quota is not None), default=None)
+
+
+def cgroups(controller: str, root: Path = Path("/")) -> Iterator[tuple[int, Path]]:
+    """Yield version and folder of the control groups that hold this process, its own and those around it.
+
+    Args:
+        controller: What limits, such as ``cpu`` or ``memory``.
+        root: Where `proc` and `sys` stand.
+    """
     try:
         lines = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
     except OSError:
-        return None  # not Linux, or no proc
-    quotas: list[float] = []
+        return  # not Linux, or no proc
+    mounted = root / "sys/fs/cgroup"
     for line in lines:
         number, _, rest = line.partition(":")
-        controllers, _, group = rest.partition(":")
-        if number == "0" and not controllers:
-            quotas += _quotas(root / "sys/fs/cgroup", group, _quota_v2)
-        elif "cpu" in controllers.split(","):
-            for mount in dict.fromkeys((controllers, "cpu", "cpu,cpuacct")):
-                quotas += _quotas(root / "sys/fs/cgroup" / mount, group, _quota_v1)
-    return min(quotas, default=None)
+        names, _, group = rest.partition(":")
+        if number == "0" and not names:
+            yield from ((2, folder) for folder in _around(mounted, group))
+        elif controller in names.split(","):
+            for mount in dict.fromkeys((names, controller, ",".join(sorted(names.split(","))))):
+                yield from ((1, folder) for folder in _around(mounted / mount, group))
 
 
-def _quotas(mount: Path, group: str, read: Callable[[Path], float | None]) -> list[float]:
+def _around(mount: Path, group: str) -> Iterator[Path]:
     # Inside a container the group's own path may not be visible: then the mount's top is the group.
     folder = mount / group.strip("/")
-    found = [read(place) for place in (folder, *folder.parents) if place.is_relative_to(mount)]
-    return [quota for quota in found if quota is not None]
+    return (place for place in (folder, *folder.parents) if place.is_relative_to(mount))
 
 
 def _quota_v2(folder: Path) -> float | None:

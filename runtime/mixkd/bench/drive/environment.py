@@ -8,7 +8,7 @@ import psutil
 
 from mixkd.bench.report.figures import Environment
 from mixkd.runs import versions
-from mixkd.runtime.threads import cpu_quota
+from mixkd.runtime.threads import cgroups, cpu_quota
 
 _ISA = (
     "sse4_2",
@@ -59,7 +59,7 @@ def read_environment() -> Environment:
         usable_cores=len(process.cpu_affinity()) if hasattr(process, "cpu_affinity") else cores,
         cpu_quota=cpu_quota(),
         memory_bytes=psutil.virtual_memory().total,
-        memory_limit_bytes=_memory_limit(),
+        memory_limit_bytes=memory_limit(),
         governor=(_read(_CPUFREQ / "scaling_governor") or "").strip() or None,
         versions=versions(),
     )
@@ -77,20 +77,12 @@ def _arm_core(cpuinfo: str) -> str | None:
     return _ARM_CORES.get(part, f"Arm core {part}")
 
 
-def _memory_limit() -> int | None:
-    text = _cgroup_file("", "memory.max") or _cgroup_file("memory", "memory.limit_in_bytes") or "max"
-    # cgroup v1 writes "no limit" as a number near 2^63.
-    return int(text) if text.strip().isdigit() and int(text) < 2**60 else None
-
-
-def _cgroup_file(controller: str, name: str) -> str | None:
-    """Read a file of this process's cgroup; controller "" is v2."""
-    for line in (_read(Path("/proc/self/cgroup")) or "").splitlines():
-        _, controllers, path = line.split(":", 2)
-        if controller in controllers.split(",") and bool(controllers) == bool(controller):
-            root = Path("/sys/fs/cgroup") / controller
-            return _read(root / path.lstrip("/") / name) or _read(root / name)
-    return None
+def memory_limit(root: Path = Path("/")) -> int | None:
+    """Return the most bytes that the tightest control group around this process allows; None is no limit."""
+    names = {1: "memory.limit_in_bytes", 2: "memory.max"}
+    words = [(_read(folder / names[version]) or "").strip() for version, folder in cgroups("memory", root)]
+    # Version 1 writes "no limit" as a number near 2^63, version 2 as "max".
+    return min((int(word) for word in words if word.isdigit() and int(word) < 2**60), default=None)
 
 
 def _first(text: str, key: str) -> str | None:
