@@ -55,6 +55,7 @@ def test_every_stage_left_its_folder_and_its_record(made: tuple[Path, str]) -> N
         ".mkd",
         "bundle",
         "report",
+        "request.json",
         "student",
         "teacher",
     ]
@@ -119,3 +120,10 @@ def test_resumed_quickstart_keeps_what_is_done(made: tuple[Path, str]) -> None:
     before = (folder / "student" / "run.json").stat().st_mtime_ns
     mkd("quickstart", "--smoke", "--resume", "--output", folder)
     assert (folder / "student" / "run.json").stat().st_mtime_ns == before
+
+
+def test_quickstart_is_not_resumed_with_another_seed(made: tuple[Path, str]) -> None:
+    command = [MKD, "quickstart", "--smoke", "--resume", "--seed", "7", "--output", str(made[0])]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "config.seed differ" in done.stderr

@@ -163,13 +163,35 @@ def test_search_of_another_training_is_not_gone_on_with(folder: Path, result: di
     assert "--resume continues it, --overwrite starts again" in begun.stderr
     other = search(folder, "--resume", "--epochs", "7")
     assert other.returncode == 1
-    assert "begun with another teacher, data or training" in other.stderr
+    assert "config.epochs differ" in other.stderr
+
+
+@pytest.mark.parametrize("changed", ["data/train.tsv", "data/validation.tsv", "teacher/model.safetensors"])
+def test_search_is_not_resumed_on_edited_data_or_another_teacher(
+    folder: Path, result: dict[str, Any], changed: str
+) -> None:
+    file = folder / changed
+    before = file.read_bytes()
+    other = tiny_classifier("bert", num_hidden_layers=4)
+    try:
+        if file.suffix == ".tsv":
+            file.write_bytes(before + b"bada kofo\tlabel-1\n")
+        else:
+            with torch.no_grad():
+                other.state_dict()["classifier.bias"].add_(1)
+            write_student(file.parent, other)
+        done = search(folder, "--resume")
+    finally:
+        file.write_bytes(before)
+    assert done.returncode == 1
+    assert f"{'data' if file.suffix == '.tsv' else 'inputs'}." in done.stderr
+    assert "start anew with --overwrite" in done.stderr
 
 
 def test_target_without_a_clock_is_refused(folder: Path) -> None:
     done = search(folder, "--target", "profile:pi-4")
     assert done.returncode == 1
-    assert "profile:pi-4 has no latency of its own" in done.stderr
+    assert "--target profile:pi-4 measures no latency" in done.stderr
 
 
 def test_limits_that_nothing_keeps_end_with_code_3_and_the_table(

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 
 from mixkd.export.account import Account
 from mixkd.export.config import ExportConfig
-from mixkd.export.student import Student
+from mixkd.export.student import Student, weights_sha256
 from mixkd.runs import versions
 from mixkd.runtime.manifest import FP32_FILE, INT8_FILE, Manifest, Precision
 
@@ -60,7 +60,7 @@ def make_manifest(account: Account, config: ExportConfig) -> Manifest:
             "config": asdict(config),
             "seed": config.seed,
             "data": account.data,
-            "student_sha256": student.sha256(),
+            "student_sha256": weights_sha256(student.folder),
         },
     )
 

@@ -52,14 +52,6 @@ class Student:
         """One name per output; (C,)."""
         return self.space.names
 
-    def sha256(self) -> str | None:
-        """Return the sha256 of its `model.safetensors`; None where the weights are stored otherwise."""
-        file = self.folder / "model.safetensors"
-        if not file.is_file():
-            return None
-        with file.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-
     def check_logits(self, logits: NDArray[np.float32], *, of: str) -> None:
         """Refuse logits that are no answer.
 
@@ -101,6 +93,15 @@ def open_student(student: str | Path, *, max_length: int | None) -> Student:
     )
     opened.check_logits(_probe(opened), of="the PyTorch model")
     return opened
+
+
+def weights_sha256(folder: Path) -> str | None:
+    """Return the sha256 of a model's `model.safetensors`; None where its weights are stored otherwise."""
+    file = folder / "model.safetensors"
+    if not file.is_file():
+        return None
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _probe(student: Student) -> NDArray[np.float32]:

@@ -10,13 +10,15 @@ from mixkd.bench.report.schema import Report
 from mixkd.compress.config import MINILM, DistillConfig, FinetuneConfig
 from mixkd.compress.distill import distill
 from mixkd.compress.finetune import finetune
-from mixkd.corpus.corpus import open_corpus
-from mixkd.export import ExportConfig, export
+from mixkd.corpus.corpus import Corpus, open_corpus
+from mixkd.export import export
 from mixkd.outputs import claim_folder
 from mixkd.progress import Progress, no_progress
+from mixkd.runs import guard_resume, request_of
 
 DATA = "clinc150"
 STUDENT_LAYERS = 3
+_REQUEST_FILE = "request.json"
 _SMOKE_STRIDE = 20
 """The smoke run uses every twentieth text: five of each intent to train on."""
 
@@ -59,40 +61,24 @@ def quickstart(
         smoke: Use a twentieth of the texts and a short measurement, to see in a minute that everything works.
         seed: Seed of everything random.
         overwrite: Replace what `output` holds.
-        resume: Keep the stages that are complete in `output`, and continue the one that was interrupted.
+        resume: Keep the stages that are complete in `output`, and continue the one that was interrupted. The
+            other arguments must be the same.
         announce: Called with a line when a stage begins.
         progress: Called with each step of the export and the measurement.
 
     Raises:
         MkdError: As the stages do.
     """
-    if not (resume and output.is_dir()):
-        claim_folder(output, (), overwrite=overwrite)
     corpus = open_corpus(DATA)
     if smoke:
         corpus = corpus.thinned(_SMOKE_STRIDE)
-    steps: list[tuple[str, str, Callable[..., object]]] = [
-        (
-            "teacher",
-            f"1/4 fine-tuning the teacher: {model} on {DATA}",
-            lambda folder, **how: finetune(model, corpus, folder, config=_teacher_config(smoke, seed), **how),
-        ),
-        (
-            "student",
-            f"2/4 distilling a student of {STUDENT_LAYERS} layers with MixKD",
-            lambda folder, **how: distill(
-                str(output / "teacher"), corpus, folder, config=_student_config(smoke, seed), **how
-            ),
-        ),
-        (
-            "bundle",
-            "3/4 exporting to int8 ONNX",
-            lambda folder, **how: export(
-                output / "student", folder, config=ExportConfig(), data=corpus, overwrite=how["overwrite"]
-            ),
-        ),
-    ]
-    for name, line, run in steps:
+    if not (resume and output.is_dir()):
+        claim_folder(output, (_REQUEST_FILE,), overwrite=overwrite)
+        (output / _REQUEST_FILE).unlink(missing_ok=True)
+    guard_resume(
+        output / _REQUEST_FILE, request_of(corpus, config={"seed": seed, "smoke": smoke}, model=model)
+    )
+    for name, line, run in _stages(output, corpus, model=model, smoke=smoke, seed=seed):
         folder = output / name
         if not (resume and folder.is_dir()):
             announce(line)
@@ -115,6 +101,31 @@ def quickstart(
         report_folder=output / "report",
         report=report,
     )
+
+
+def _stages(
+    output: Path, corpus: Corpus, *, model: str, smoke: bool, seed: int
+) -> list[tuple[str, str, Callable[..., object]]]:
+    """Return the folder, the announcement and the function of every stage before the measurement."""
+    return [
+        (
+            "teacher",
+            f"1/4 fine-tuning the teacher: {model} on {DATA}",
+            lambda folder, **how: finetune(model, corpus, folder, config=_teacher_config(smoke, seed), **how),
+        ),
+        (
+            "student",
+            f"2/4 distilling a student of {STUDENT_LAYERS} layers with MixKD",
+            lambda folder, **how: distill(
+                str(output / "teacher"), corpus, folder, config=_student_config(smoke, seed), **how
+            ),
+        ),
+        (
+            "bundle",
+            "3/4 exporting to int8 ONNX",
+            lambda folder, **how: export(output / "student", folder, data=corpus, overwrite=how["overwrite"]),
+        ),
+    ]
 
 
 def _teacher_config(smoke: bool, seed: int) -> FinetuneConfig:

@@ -1,7 +1,7 @@
-"""`mkd search`: the best student that keeps a latency and a size, training only those that can."""
+"""`mkd search`: the best student within limits of latency and size; only students within them are trained."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,18 +18,19 @@ from mixkd.compress.student import layer_count
 from mixkd.corpus.corpus import Corpus
 from mixkd.errors import ConfigError, MkdError, OutputError
 from mixkd.export import export
+from mixkd.export.student import weights_sha256
 from mixkd.outputs import clear_write_errors, fresh_folder, whole_file
 from mixkd.ownership import mark
 from mixkd.pipeline.search_grid import Candidate, SearchConfig, make_grid
 from mixkd.pipeline.search_measuring import Measuring, Probe, why_absent
 from mixkd.pipeline.search_outcomes import Outcome, State, best_fitting, drop_out, mark_pareto
 from mixkd.progress import Progress, no_progress
-from mixkd.runs import read_run
+from mixkd.runs import guard_resume, read_run, request_of
 from mixkd.runtime.bundle import Bundle, open_bundle
 from mixkd.temporaries import remove_leftovers, temporary_folder
 
 RESULT_FILE = "search.json"
-_ASKED_FILE = "asked.json"
+_REQUEST_FILE = "request.json"
 _PROBES_FILE = "untrained.json"
 _FORMAT = 1
 
@@ -40,8 +41,8 @@ class SearchResult:
 
     Attributes:
         outcomes: One per candidate, in the order of the grid.
-        best: The bundle with the best score of those that keep the limits; None where none does.
-        metric: What the score is.
+        best: The bundle within the limits with the best score; None if no bundle is within them.
+        metric: The name of the score.
         chosen_on: The split of the score.
     """
 
@@ -64,56 +65,59 @@ def search(
     announce: Callable[[str], None] = lambda _: None,
     progress: Progress = no_progress,
 ) -> SearchResult:
-    """Train and export the students of a grid and choose the best one that keeps the limits.
+    """Train and export the students of a grid and choose the best one within the limits.
 
-    Every candidate is first exported untrained: its latency and its size are those of the trained one. What
-    breaks a limit there is never trained. The rest is distilled, exported, and measured together on the
-    validation split, which chooses; test scores are only told.
+    Every candidate is first exported untrained: training changes neither its latency nor its size. A
+    candidate beyond a limit is not trained. The others are distilled, exported, and measured together on the
+    validation split, which chooses; test scores are only reported.
 
     Args:
-        teacher: The teacher's folder, or a hub name.
-        corpus: With a training split.
-        output: Gets students, bundles, report and `search.json`.
+        teacher: The teacher: a folder or a name on the hub.
+        corpus: The data, with a training split.
+        output: The folder of students, bundles, report and `search.json`.
         grid: The limits and the candidates.
         distillation: How each student is trained; its own choice of student is not used.
         target: Where latency is measured; None is this machine.
         overwrite: Replace what `output` holds.
-        resume: Go on with an interrupted search and keep what is finished; limits and grid may change.
-        announce: Told what begins, and what is skipped and why.
-        progress: Told how far a measurement is.
+        resume: Continue an interrupted search and keep what is complete. Limits and grid may change; teacher,
+            data and training may not.
+        announce: Called with a line when a step begins, and when a candidate is skipped.
+        progress: Called with each step of a measurement.
 
     Raises:
-        ConfigError: If the grid is impossible, or the target has no clock of its own.
+        ConfigError: If the grid is impossible, the target measures no latency, or an interrupted search had
+            another teacher, other data or another training.
         OutputError: If `output` holds something else, or an interrupted search and `resume` isn't given.
     """
     place = target or LocalTarget()
     if place.evidence is not Evidence.DEVICE:
-        raise ConfigError(f"{place.name} has no latency of its own: search on local or ssh://")
-    layers = layer_count(load_classifier(find_model(teacher)))
-    candidates = make_grid(grid, teacher_layers=layers)
-    asked = {"teacher": teacher, "data": str(corpus.splits), "config": distillation.as_dict()}
-    _open_output(output, asked, overwrite=overwrite, resume=resume)
+        raise ConfigError(f"--target {place.name} measures no latency: search on local or ssh://")
+    folder = find_model(teacher)
+    candidates = make_grid(grid, teacher_layers=layer_count(load_classifier(folder)))
+    request = request_of(
+        corpus, config=distillation.as_dict(), teacher=teacher, teacher_sha256=weights_sha256(folder)
+    )
+    _open_output(output, request, overwrite=overwrite, resume=resume)
     run = _Search(teacher, corpus, output, grid, distillation, place, announce, progress)
     with clear_write_errors(output):
         return run.run(candidates)
 
 
-def _open_output(output: Path, asked: dict[str, Any], *, overwrite: bool, resume: bool) -> None:
-    """Make the output folder, empty or with what an interrupted search of the same training left."""
-    file, text = output / _ASKED_FILE, json.dumps(asked, indent=2, default=str) + "\n"
+def _open_output(output: Path, request: Mapping[str, Any], *, overwrite: bool, resume: bool) -> None:
+    """Make the output folder, empty or with the results of an interrupted search that was asked the same."""
+    file = output / _REQUEST_FILE
     if file.is_file() and resume:
-        if file.read_text(encoding="utf-8") != text:
-            raise ConfigError(f"{output} was begun with another teacher, data or training (see {file.name})")
+        guard_resume(file, request)
         return
     if file.is_file() and not overwrite:
         raise OutputError(f"{output} holds a search: --resume continues it, --overwrite starts again")
     with fresh_folder(output, overwrite=overwrite) as folder:
-        mark(folder, [_ASKED_FILE, _PROBES_FILE, RESULT_FILE])
-        (folder / _ASKED_FILE).write_text(text, encoding="utf-8")
+        mark(folder, [_REQUEST_FILE, _PROBES_FILE, RESULT_FILE])
+        guard_resume(folder / file.name, request)
 
 
 class _Search:
-    """One search: where it stands is what stands in its folder."""
+    """One search; its state is what its folder holds."""
 
     def __init__(
         self,
@@ -130,8 +134,7 @@ class _Search:
         self._grid, self._distillation, self._target = grid, distillation, target
         self._announce = announce
         self._measuring = Measuring(teacher, corpus, distillation, target, progress)
-        has_validation = "validation" in corpus.splits
-        self._chosen_on = "validation" if has_validation else corpus.evaluation_split()
+        self._chosen_on = corpus.first_split("validation")
 
     def run(self, candidates: Sequence[Candidate]) -> SearchResult:
         outcomes = {one.name: one for one in self._probe(candidates)}
@@ -163,7 +166,7 @@ class _Search:
         )
 
     def _probe(self, candidates: Sequence[Candidate]) -> list[Outcome]:
-        """Measure the candidates untrained, those of an interrupted search left out; return who drops out."""
+        """Measure the untrained candidates, as far as that isn't done, and return those beyond the limits."""
         file = self._output / _PROBES_FILE
         stored = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
         probes = {probe["name"]: Probe(**probe) for probe in stored}
@@ -173,7 +176,7 @@ class _Search:
             remove_leftovers(file)
             with temporary_folder(file) as scratch:
                 probes |= {probe.name: probe for probe in self._measuring.probe(new, scratch)}
-            # What failed is tried again the next time.
+            # Failed ones are tried again by the next run.
             kept = [asdict(probe) for probe in probes.values() if probe.failure is None]
             with whole_file(file) as kept_file:
                 kept_file.write(json.dumps(kept, indent=1) + "\n")
@@ -184,7 +187,7 @@ class _Search:
         return dropped
 
     def _make(self, candidate: Candidate) -> Bundle:
-        """Return the candidate's bundle; its student is trained and exported where it doesn't stand yet."""
+        """Return the candidate's bundle; train and export its student as far as that isn't done."""
         student = self._output / "students" / candidate.shape.name
         folder = self._output / "bundles" / candidate.name
         shape = candidate.shape
