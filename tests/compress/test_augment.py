@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 import sentencepiece
 import torch
+import typer
 from transformers import MarianConfig, MarianMTModel, MarianTokenizer
 
+from mixkd.cli import app
 from mixkd.compress.augment import augment
 from mixkd.compress.config import DistillConfig
 from mixkd.compress.distill import distill
@@ -112,6 +114,28 @@ def test_augment_translates_the_texts_that_the_same_selection_trains_on(
     record = json.loads((tmp_path / "student" / "run.json").read_text(encoding="utf-8"))
     used = {name: split["rows"] for name, split in record["data"]["splits"].items()}
     assert used == {"train": 15, "augmented-1": found.written}
+
+
+def test_command_prints_json_when_asked(
+    models: tuple[Path, Path], data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    config, output = config_for(models), tmp_path / "more.jsonl"
+    words = [
+        "augment",
+        "--data",
+        str(data),
+        "--output",
+        str(output),
+        "--train-limit",
+        "6",
+        "--max-length",
+        "8",
+    ]
+    words += ["--forward", config.forward, "--backward", config.backward, "--json"]
+    typer.main.get_command(app).main(words, standalone_mode=False)
+    found = json.loads(capfd.readouterr().out)
+    assert found["file"] == str(output)
+    assert found["translated"] == 6
 
 
 def test_killed_augment_goes_on_to_the_same_file(

@@ -118,7 +118,9 @@ def test_predict_reads_arguments_and_lines(made: tuple[Path, str], texts: list[s
 def test_resumed_quickstart_keeps_what_is_done(made: tuple[Path, str]) -> None:
     folder, _ = made
     before = (folder / "student" / "run.json").stat().st_mtime_ns
-    mkd("quickstart", "--smoke", "--resume", "--output", folder)
+    printed = json.loads(mkd("quickstart", "--smoke", "--resume", "--json", "--output", folder))
+    assert printed["bundle"] == str(folder / "bundle")
+    assert {row["label"] for row in printed["rows"]} >= {"teacher-torch", "student-int8"}
     assert (folder / "student" / "run.json").stat().st_mtime_ns == before
 
 

@@ -201,3 +201,11 @@ def test_limits_that_nothing_keeps_end_with_code_3_and_the_table(
     assert done.returncode == 3
     assert "no student is within the limits" in done.stderr
     assert done.stdout.count("skipped: ") == 3
+
+
+def test_json_is_every_outcome(folder: Path, result: dict[str, Any]) -> None:
+    done = search(folder, "--resume", "--json", "--max-size-mb", "0.0001")
+    assert done.returncode == 3
+    found = json.loads(done.stdout)
+    assert found["best"] is None
+    assert [one["state"] for one in found["outcomes"]] == ["skipped"] * 3
