@@ -6,13 +6,20 @@
 #include <string.h>
 
 #include "bundle.h"
+#include "print.h"
 
 static const OrtApi *ort;
 
-static void check(OrtStatus *status) {
-    if (!status) return;
-    fprintf(stderr, "onnxruntime: %s\n", ort->GetErrorMessage(status));
+static _Noreturn void fail(const char *where, const char *what) {
+    print_visible(stderr, where);
+    fputs(": ", stderr);
+    print_visible(stderr, what);
+    fputc('\n', stderr);
     exit(1);
+}
+
+static void check(OrtStatus *status) {
+    if (status) fail("onnxruntime", ort->GetErrorMessage(status));
 }
 
 /* A guest in somebody's program: one thread, and memory given back after each call. */
@@ -41,10 +48,7 @@ static Graph open_graph(OrtEnv *env, const char *path) {
     check(ort->GetAllocatorWithDefaultOptions(&allocator));
     check(ort->CreateCpuMemoryInfo(OrtArenaAllocator, OrtMemTypeDefault, &graph.memory));
     check(ort->SessionGetInputCount(graph.session, &graph.count));
-    if (graph.count > 3) {
-        fprintf(stderr, "%s: takes more than ids, mask and types\n", path);
-        exit(1);
-    }
+    if (graph.count > 3) fail(path, "takes more than ids, mask and types");
     for (size_t i = 0; i < graph.count; i++) {
         check(ort->SessionGetInputName(graph.session, i, allocator, &graph.names[i]));
     }
@@ -68,11 +72,85 @@ static OrtValue *run(const Graph *graph, int64_t *ids, int64_t *ones, int64_t *z
     return probabilities;
 }
 
-static void print_best(const Bundle *bundle, const float *probabilities) {
+/* Return the numbers in a tensor, which has to hold one per label. */
+static const float *read_scores(OrtValue *tensor, const Bundle *bundle) {
+    OrtTensorTypeAndShapeInfo *shape;
+    enum ONNXTensorElementDataType type;
+    size_t count;
+    check(ort->GetTensorTypeAndShape(tensor, &shape));
+    check(ort->GetTensorElementType(shape, &type));
+    check(ort->GetTensorShapeElementCount(shape, &count));
+    ort->ReleaseTensorTypeAndShapeInfo(shape);
+    if (type != ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT || count != bundle->label_count) {
+        char what[96];
+        snprintf(what, sizeof what, "gives %zu probabilities for the %zu labels of mkd.json", count,
+                 bundle->label_count);
+        fail(bundle->model_file, what);
+    }
+    float *scores;
+    check(ort->GetTensorMutableData(tensor, (void **)&scores));
+    return scores;
+}
+
+static size_t best_of(const Bundle *bundle, const float *scores) {
     size_t best = 0;
-    for (size_t i = 1; i < bundle->label_count; i++) best = probabilities[i] > probabilities[best] ? i : best;
-    const float score = probabilities[best];
-    printf("%s\t%.4f\n", score < bundle->threshold ? bundle->abstain_label : bundle->labels[best], score);
+    for (size_t i = 0; i < bundle->label_count; i++) {
+        /* NaN is in no range. A sum of rounded numbers may be a little more than 1. */
+        if (!(scores[i] >= 0 && scores[i] < 1.001f)) fail(bundle->model_file, "gives what is no probability");
+        if (scores[i] > scores[best]) best = i;
+    }
+    return best;
+}
+
+typedef struct {
+    Bundle bundle;
+    Graph graph;
+    int64_t *ids, *ones, *zeros; /* max_length each */
+} Classifier;
+
+/* Answer a text, on standard output if it is to be printed. */
+static void classify(const Classifier *classifier, const char *text, size_t bytes, bool print) {
+    const Bundle *bundle = &classifier->bundle;
+    const size_t room = (size_t)bundle->max_length;
+    const size_t length = wordpiece_encode(&bundle->vocabulary, text, bytes, classifier->ids, room);
+    OrtValue *output = run(&classifier->graph, classifier->ids, classifier->ones, classifier->zeros, length);
+    const float *scores = read_scores(output, bundle);
+    const size_t best = best_of(bundle, scores);
+    if (print) {
+        print_visible(stdout, scores[best] < bundle->threshold ? bundle->abstain_label : bundle->labels[best]);
+        printf("\t%.4f\n", scores[best]);
+    }
+    ort->ReleaseValue(output);
+}
+
+static Classifier open_classifier(OrtEnv *env, const char *folder) {
+    Classifier classifier;
+    char problem[BUNDLE_PROBLEM_BYTES];
+    if (!bundle_read(&classifier.bundle, folder, problem)) fail(folder, problem);
+    const size_t room = (size_t)classifier.bundle.max_length;
+    char *path = bundle_path(folder, classifier.bundle.model_file);
+    classifier.ids = calloc(3 * room, sizeof *classifier.ids);
+    if (!path || !classifier.ids) fail(folder, "out of memory");
+    classifier.ones = classifier.ids + room;
+    classifier.zeros = classifier.ones + room;
+    for (size_t i = 0; i < room; i++) classifier.ones[i] = 1;
+    classifier.graph = open_graph(env, path);
+    free(path);
+    /* A graph that doesn't suit its manifest is refused before the first text. */
+    classify(&classifier, "", 0, false);
+    return classifier;
+}
+
+static void close_classifier(Classifier *classifier) {
+    OrtAllocator *allocator;
+    check(ort->GetAllocatorWithDefaultOptions(&allocator));
+    for (size_t i = 0; i < classifier->graph.count; i++) {
+        check(ort->AllocatorFree(allocator, classifier->graph.names[i]));
+    }
+    ort->ReleaseMemoryInfo(classifier->graph.memory);
+    ort->ReleaseSession(classifier->graph.session);
+    free(classifier->ids);
+    bundle_free(&classifier->bundle);
 }
 
 int main(int count, char **arguments) {
@@ -86,31 +164,19 @@ int main(int count, char **arguments) {
         fprintf(stderr, "libonnxruntime is older than the header\n");
         return 1;
     }
-    const Bundle bundle = read_bundle(arguments[1]);
     OrtEnv *env;
     check(ort->CreateEnv(ORT_LOGGING_LEVEL_FATAL, "classify", &env));
-    Graph graph = open_graph(env, bundle.model_path);
-
-    int64_t *ids = calloc(3 * bundle.max_length, sizeof *ids);
-    if (!ids) return 1;
-    int64_t *ones = ids + bundle.max_length, *zeros = ones + bundle.max_length;
-    for (size_t i = 0; i < bundle.max_length; i++) ones[i] = 1;
+    Classifier classifier = open_classifier(env, arguments[1]);
     char *line = NULL;
     size_t room = 0;
     ssize_t bytes;
     while ((bytes = getline(&line, &room, stdin)) >= 0) {
         if (bytes > 0 && line[bytes - 1] == '\n') bytes--;
-        const size_t length = wordpiece_encode(&bundle.vocabulary, line, (size_t)bytes, ids, bundle.max_length);
-        OrtValue *output = run(&graph, ids, ones, zeros, length);
-        float *probabilities;
-        check(ort->GetTensorMutableData(output, (void **)&probabilities));
-        print_best(&bundle, probabilities);
-        ort->ReleaseValue(output);
+        classify(&classifier, line, (size_t)bytes, true);
     }
     free(line);
-    free(ids);
-    ort->ReleaseMemoryInfo(graph.memory);
-    ort->ReleaseSession(graph.session);
+    close_classifier(&classifier);
     ort->ReleaseEnv(env);
+    if (fflush(stdout)) fail("standard output", "can't be written");
     return 0;
 }

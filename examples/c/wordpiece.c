@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_WORD = 100, MAX_UTF8 = 4, MAX_CHANGE = 3, INVALID = 0xFFFD };
+#include "utf8.h"
+
+enum { MAX_WORD = 100, MAX_CHANGE = 3 };
 
 typedef enum { SPACE, NOTHING, WORD, LETTER } Kind;
 
@@ -22,7 +24,7 @@ typedef struct {
     const Vocabulary *vocabulary;
     int64_t *ids;
     size_t count, room;
-    char word[MAX_WORD * MAX_UTF8];
+    char word[MAX_WORD * UTF8_MOST_BYTES];
     size_t starts[MAX_WORD + 1]; /* where each letter of the word starts, and where the last one ends */
     size_t letters;
 } Encoder;
@@ -31,12 +33,8 @@ static int by_text(const void *left, const void *right) {
     return strcmp(((const Piece *)left)->text, ((const Piece *)right)->text);
 }
 
-void wordpiece_sort(Vocabulary *vocabulary) {
-    qsort(vocabulary->pieces, vocabulary->count, sizeof(Piece), by_text);
-}
-
 static int64_t find(const Vocabulary *vocabulary, const char *prefix, const char *text, size_t bytes) {
-    char key[MAX_WORD * MAX_UTF8 + sizeof "##"];
+    char key[MAX_WORD * UTF8_MOST_BYTES + sizeof "##"];
     size_t before = strlen(prefix);
     memcpy(key, prefix, before);
     memcpy(key + before, text, bytes);
@@ -44,6 +42,22 @@ static int64_t find(const Vocabulary *vocabulary, const char *prefix, const char
     const Piece wanted = {key, 0};
     const Piece *found = bsearch(&wanted, vocabulary->pieces, vocabulary->count, sizeof(Piece), by_text);
     return found ? found->id : -1;
+}
+
+const char *wordpiece_prepare(Vocabulary *vocabulary) {
+    if (!vocabulary->count) return "the vocabulary is empty";
+    qsort(vocabulary->pieces, vocabulary->count, sizeof(Piece), by_text);
+    for (size_t i = 1; i < vocabulary->count; i++) {
+        if (!by_text(&vocabulary->pieces[i - 1], &vocabulary->pieces[i])) return "a piece stands twice";
+    }
+    vocabulary->cls = find(vocabulary, "", "[CLS]", strlen("[CLS]"));
+    vocabulary->sep = find(vocabulary, "", "[SEP]", strlen("[SEP]"));
+    vocabulary->unk = find(vocabulary, "", "[UNK]", strlen("[UNK]"));
+    if (vocabulary->cls < 0) return "the vocabulary has no [CLS]";
+    if (vocabulary->sep < 0) return "the vocabulary has no [SEP]";
+    if (vocabulary->unk < 0) return "the vocabulary has no [UNK]";
+    if (find(vocabulary, "", "[PAD]", strlen("[PAD]")) < 0) return "the vocabulary has no [PAD]";
+    return NULL;
 }
 
 static void add_id(Encoder *encoder, int64_t id) {
@@ -67,22 +81,11 @@ static void end_word(Encoder *encoder) {
         start = end;
     }
     if (start < encoder->letters) {
-        add_id(encoder, find(encoder->vocabulary, "", "[UNK]", strlen("[UNK]")));
+        add_id(encoder, encoder->vocabulary->unk);
     } else {
         for (size_t i = 0; i < count; i++) add_id(encoder, found[i]);
     }
     encoder->letters = 0;
-}
-
-static size_t write_utf8(uint32_t code, char *into) {
-    if (code < 0x80) {
-        into[0] = (char)code;
-        return 1;
-    }
-    const size_t more = code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
-    for (size_t i = more; i > 0; i--, code >>= 6) into[i] = (char)(0x80 | (code & 0x3F));
-    into[0] = (char)(0xF00 >> (more + 1) | code); /* as many ones as there are bytes */
-    return more + 1;
 }
 
 static void add_letter(Encoder *encoder, uint32_t code) {
@@ -92,7 +95,7 @@ static void add_letter(Encoder *encoder, uint32_t code) {
     }
     if (encoder->letters == 0) encoder->starts[0] = 0;
     const size_t start = encoder->starts[encoder->letters++];
-    encoder->starts[encoder->letters] = start + write_utf8(code, encoder->word + start);
+    encoder->starts[encoder->letters] = start + utf8_write(code, encoder->word + start);
 }
 
 static int in_range(const void *code, const void *range) {
@@ -147,31 +150,21 @@ static void add_character(Encoder *encoder, uint32_t code) {
     }
 }
 
-static uint32_t read_utf8(const unsigned char *text, size_t bytes, size_t *at) {
-    const unsigned char first = text[(*at)++];
-    if (first < 0x80) return first;
-    const size_t more = first >= 0xF0 ? 3 : first >= 0xE0 ? 2 : 1;
-    if (first < 0xC2 || first > 0xF4 || bytes - *at < more) return INVALID;
-    uint32_t code = first & (0x3Fu >> more);
-    for (size_t i = 0; i < more; i++) {
-        const unsigned char next = text[*at + i];
-        if ((next & 0xC0) != 0x80) return INVALID;
-        code = code << 6 | (next & 0x3F);
-    }
-    static const uint32_t LEAST[] = {0, 0x80, 0x800, 0x10000};
-    if (code < LEAST[more] || code > 0x10FFFF || (code >= 0xD800 && code <= 0xDFFF)) return INVALID;
-    *at += more;
-    return code;
-}
-
 size_t wordpiece_encode(const Vocabulary *vocabulary, const char *text, size_t bytes, int64_t *ids, size_t room) {
+    if (room < 2) return 0;
     Encoder encoder = {.vocabulary = vocabulary, .ids = ids, .room = room - 1}; /* one is kept for [SEP] */
-    add_id(&encoder, find(vocabulary, "", "[CLS]", strlen("[CLS]")));
+    add_id(&encoder, vocabulary->cls);
     for (size_t at = 0; at < bytes && encoder.count < encoder.room;) {
-        add_character(&encoder, read_utf8((const unsigned char *)text, bytes, &at));
+        add_character(&encoder, utf8_read(text, bytes, &at));
     }
     end_word(&encoder);
     encoder.room = room;
-    add_id(&encoder, find(vocabulary, "", "[SEP]", strlen("[SEP]")));
+    add_id(&encoder, vocabulary->sep);
     return encoder.count;
+}
+
+void wordpiece_free(Vocabulary *vocabulary) {
+    for (size_t i = 0; i < vocabulary->count; i++) free(vocabulary->pieces[i].text);
+    free(vocabulary->pieces);
+    *vocabulary = (Vocabulary){0};
 }

@@ -1,79 +1,67 @@
-"""The C example: its labels, and its WordPiece against the tokenizers package."""
+"""The C example: its labels, its WordPiece against the tokenizers package, and what it refuses."""
 
-import ctypes
+import json
+import os
 import random
+import shutil
 import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tokenizers import Tokenizer
 
+from mixkd.console import visible
 from mixkd.runtime import open_bundle
-from tests.examples.conftest import Answers
-from tests.examples.programs import ask, copy_example
-from tests.tools import need, unavailable
+from tests.examples.c_example import Library, build
+from tests.examples.conftest import FIXTURE, Answers
+from tests.examples.programs import ask
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
-HEADERS = ("/usr/include/onnxruntime", "/usr/local/include/onnxruntime")
 TOKENS = 24
+TEXT = "send my money to the account"
+PROGRAMS = ("classify", "classify_sanitized")
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The example, built as its README says, and its tokenizer as a library for ctypes."""
-    make, compiler = need("make", package="make"), need("cc", package="gcc")
-    headers = next((name for name in HEADERS if Path(name, "onnxruntime_c_api.h").exists()), None)
-    if headers is None:
-        unavailable("needs onnxruntime_c_api.h: run scripts/install_tools.sh")
-    folder = copy_example("c", tmp_path_factory.mktemp("built"))
-    settings = [f"PYTHON={sys.executable}", f"ORT_INCLUDE={headers}", "CFLAGS=-O2 -Wall -Wextra -Werror"]
-    subprocess.run([make, "-C", str(folder), "-B", *settings], check=True, capture_output=True)
-    library = [compiler, "-std=c11", "-O2", "-shared", "-fPIC", "-o", "bundle.so", "wordpiece.c", "bundle.c"]
-    subprocess.run(library, cwd=folder, check=True)
-    return folder
+    """The example's folder with the program in it, once more with ASan and UBSan."""
+    return build(tmp_path_factory.mktemp("built"), "classify", "sanitize")
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(FIXTURE, tmp_path / "bundle"))
+
+
+def run(program: Path, bundle: Path, text: str = TEXT) -> subprocess.CompletedProcess[str]:
+    command = [str(program), str(bundle)]
+    return subprocess.run(command, input=text, capture_output=True, text=True, check=False, timeout=120)
+
+
+def edit(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    change(content)
+    path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
 
 
 def test_c_gives_pythons_labels(student_bundle: Path, answers: Answers, built: Path, tmp_path: Path) -> None:
     assert ask([str(built / "classify"), str(student_bundle)], answers.texts, tmp_path) == answers.labels
 
 
-class _Vocabulary(ctypes.Structure):
-    _fields_ = (("pieces", ctypes.c_void_p), ("count", ctypes.c_size_t))
-
-
-class _Bundle(ctypes.Structure):
-    _fields_ = (
-        ("vocabulary", _Vocabulary),
-        ("labels", ctypes.POINTER(ctypes.c_char_p)),
-        ("label_count", ctypes.c_size_t),
-        ("max_length", ctypes.c_size_t),
-        ("threshold", ctypes.c_double),
-        ("abstain_label", ctypes.c_char_p),
-        ("model_path", ctypes.c_char_p),
-    )
-
-
 def test_c_reads_the_manifest_and_tokenises_every_character(student_bundle: Path, built: Path) -> None:
-    library = ctypes.CDLL(str(built / "bundle.so"))
-    library.read_bundle.restype = _Bundle
-    library.wordpiece_encode.restype = ctypes.c_size_t
-    bundle = library.read_bundle(str(student_bundle).encode())
-    labels = tuple(bundle.labels[i].decode() for i in range(bundle.label_count))
-    manifest = open_bundle(student_bundle).manifest
-    assert (labels, bundle.max_length, bundle.threshold) == (manifest.labels, manifest.max_length, 0)
-
-    ids = (ctypes.c_int64 * TOKENS)()
-    room = ctypes.c_size_t(TOKENS)
+    library = Library(built)
+    bundle, manifest = library.read(student_bundle), open_bundle(student_bundle).manifest
+    assert (bundle.label_texts, bundle.max_length, bundle.threshold) == (
+        *(manifest.labels, manifest.max_length),
+        0,
+    )
     tokenizer = Tokenizer.from_file(str(student_bundle / "tokenizer.json"))
     tokenizer.enable_truncation(TOKENS)
     for text in _texts_of_every_script():
-        data = text.encode()
-        count = library.wordpiece_encode(
-            ctypes.byref(bundle.vocabulary), data, ctypes.c_size_t(len(data)), ids, room
-        )
-        assert ids[:count] == tokenizer.encode(text).ids, ascii(text)
+        assert library.encode(bundle, text.encode(), TOKENS) == tokenizer.encode(text).ids, ascii(text)
 
 
 def _texts_of_every_script() -> list[str]:
@@ -85,3 +73,162 @@ def _texts_of_every_script() -> list[str]:
     words = [f"go{chr(code)}ing" for code in codes]
     mixed = ["".join(map(chr, chance.choices(codes, k=chance.randint(0, 150)))) for _ in range(500)]
     return [*(" ".join(words[start : start + 4]) for start in range(0, len(words), 4)), *mixed, "a" * 101]
+
+
+def _set(**values: object) -> Callable[[dict[str, Any]], object]:
+    return lambda content: content.update(values)
+
+
+def _without_piece(name: str) -> Callable[[dict[str, Any]], object]:
+    return lambda content: content["model"]["vocab"].pop(name)
+
+
+def _without(name: str) -> Callable[[dict[str, Any]], object]:
+    return lambda content: content.pop(name)
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize(
+    ("name", "change", "said"),
+    [
+        pytest.param("mkd.json", _set(max_length=0), "max_length must be", id="no length"),
+        pytest.param("mkd.json", _set(max_length=3), "from 4 to", id="no room for a pair"),
+        pytest.param("mkd.json", _set(max_length=-1), "max_length must be", id="negative length"),
+        pytest.param("mkd.json", _set(max_length=2**64 // 3), "max_length must be", id="length of 2^64/3"),
+        pytest.param("mkd.json", _set(max_length=2**64 + 32), "max_length must be", id="length over 2^64"),
+        pytest.param("mkd.json", _set(max_length="32"), "max_length must be", id="length as text"),
+        pytest.param("mkd.json", _set(labels=[]), "at least one label", id="no labels"),
+        pytest.param(
+            "mkd.json", _set(labels=[""] * 900), "5 probabilities for the 900 lab", id="more labels"
+        ),
+        pytest.param("mkd.json", _set(labels=["a"]), "5 probabilities for the 1 labels", id="fewer labels"),
+        pytest.param("mkd.json", _set(labels=["a", 1]), 'a " is missing', id="number as label"),
+        pytest.param("mkd.json", _set(labels=["a\0b"]), "holds NUL", id="NUL"),
+        pytest.param("mkd.json", _set(threshold=1.5), "threshold must be", id="threshold"),
+        pytest.param("mkd.json", _set(threshold=[[]] * 9), "threshold must be", id="threshold as list"),
+        pytest.param("mkd.json", _set(model_file="../m.onnx"), "leaves the folder", id="file outside"),
+        pytest.param("mkd.json", _set(model_file="/m.onnx"), "leaves the folder", id="absolute file"),
+        pytest.param("mkd.json", _set(model_file="no\n\x1b[2J"), "no\\n\\x1b[2J", id="file of no name"),
+        pytest.param("mkd.json", _set(task="multi_label"), 'task must be "single_label"', id="task"),
+        pytest.param("mkd.json", _set(format_version=12), "format_version must be 1", id="format"),
+        pytest.param("mkd.json", _without("labels"), "labels is missing", id="absent labels"),
+        pytest.param("tokenizer.json", _without_piece("[CLS]"), "no [CLS]", id="no CLS"),
+        pytest.param("tokenizer.json", _without_piece("[SEP]"), "no [SEP]", id="no SEP"),
+        pytest.param("tokenizer.json", _without_piece("[UNK]"), "no [UNK]", id="no UNK"),
+        pytest.param("tokenizer.json", _without_piece("[PAD]"), "no [PAD]", id="no PAD"),
+        pytest.param("tokenizer.json", _without("normalizer"), "normalizer is missing", id="no normalizer"),
+        pytest.param(
+            "tokenizer.json",
+            lambda content: content["normalizer"].update(lowercase=False),
+            "lowercase must be true",
+            id="cased",
+        ),
+        pytest.param(
+            "tokenizer.json",
+            lambda content: content["model"]["vocab"].update(a=2**63),
+            "a piece's id must be",
+            id="id of 2^63",
+        ),
+        pytest.param(
+            "tokenizer.json",
+            lambda content: content["model"]["vocab"].update({"[CLS]": 10**9}),
+            "onnxruntime: ",
+            id="id beyond the graph's table",
+        ),
+    ],
+)
+def test_c_refuses_a_strange_bundle_in_one_line(
+    built: Path, bundle: Path, program: str, name: str, change: Callable[[dict[str, Any]], object], said: str
+) -> None:
+    edit(bundle / name, change)
+    done = run(built / program, bundle)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "\x1b" not in done.stderr
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        pytest.param(b"", "a { is missing", id="empty"),
+        pytest.param(b'{"labels": ["a', 'a " is missing', id="cut in a label"),
+        pytest.param(b'{"labels": ["\\u12', "four hexadecimal digits", id="cut in an escape"),
+        pytest.param(b'{"labels": ["\\ud83d"]}', "half of a surrogate pair", id="lone surrogate"),
+        pytest.param(b'{"labels": ["\xff"]}', "not UTF-8", id="no utf-8"),
+        pytest.param(b'{"more": ' + b"[" * 65 + b"]" * 65 + b"}", "nested deeper than 64", id="nested"),
+        pytest.param(b'{"more": ' + b"[" * 10**6, "nested deeper than 64", id="nested without end"),
+        pytest.param(b'{"threshold": 0.5, "threshold": 0.5}', "threshold stands twice", id="twice"),
+    ],
+)
+def test_c_refuses_a_manifest_that_is_damaged(
+    built: Path, bundle: Path, program: str, content: bytes, said: str
+) -> None:
+    (bundle / "mkd.json").write_bytes(content)
+    done = run(built / program, bundle)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_c_refuses_what_is_no_regular_file(built: Path, bundle: Path) -> None:
+    (bundle / "mkd.json").unlink()
+    assert "No such file" in run(built / "classify", bundle).stderr
+    (bundle / "mkd.json").mkdir()
+    assert "not a regular file" in run(built / "classify", bundle).stderr
+    (bundle / "mkd.json").rmdir()
+    os.mkfifo(bundle / "mkd.json")  # nobody writes to it
+    done = run(built / "classify", bundle)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "not a regular file" in done.stderr
+
+
+def test_c_refuses_a_manifest_larger_than_any(built: Path, bundle: Path) -> None:
+    with (bundle / "mkd.json").open("ab") as file:
+        file.truncate(2**34)  # of holes
+    done = run(built / "classify", bundle)
+    assert done.returncode == 1
+    assert "larger than any" in done.stderr
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_c_shows_a_label_as_mkd_does(built: Path, bundle: Path, program: str) -> None:
+    unsafe = [*range(1, 0xA0), 0x61C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A)]
+    strange = "".join(map(chr, unsafe)) + "é😀\ufffd" + "ok\t0.9999\nfake_label\t1.0000\n"
+    edit(bundle / "mkd.json", lambda content: content["labels"].__setitem__(1, strange))
+    done = run(built / program, bundle)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.partition("\t")[0] == visible(strange)
+    assert done.stdout.count("\n") == 1
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_c_decodes_the_escapes_of_a_manifest_that_was_laid_out_anew(
+    built: Path, bundle: Path, program: str
+) -> None:
+    label = 'é "\\/\u20ac😀'
+    edit(bundle / "mkd.json", lambda content: content["labels"].__setitem__(1, label))
+    content = json.loads((bundle / "mkd.json").read_text(encoding="utf-8"))
+    (bundle / "mkd.json").write_text(json.dumps(content, indent="\t", sort_keys=True), encoding="ascii")
+    assert "\\u00e9" in (bundle / "mkd.json").read_text(encoding="ascii")
+    assert run(built / program, bundle).stdout.startswith(f"{label}\t0.9")
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_c_abstains_below_the_bundles_threshold(built: Path, bundle: Path, program: str) -> None:
+    edit(bundle / "mkd.json", _set(threshold=1.0, abstain_label="nothing\nof that"))
+    assert run(built / program, bundle).stdout.startswith("nothing\\nof that\t")
+
+
+def test_c_reads_any_bytes_as_text(built: Path, bundle: Path) -> None:
+    chance = random.Random(1)
+    lines = [chance.randbytes(chance.randint(0, 300)).replace(b"\n", b"") for _ in range(500)]
+    done = subprocess.run(
+        [built / "classify_sanitized", bundle],
+        input=b"".join(line + b"\n" for line in lines),
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count(b"\n") == len(lines)
