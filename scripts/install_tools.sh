@@ -37,7 +37,6 @@ if [ ! -e "/usr/include/$header" ] && [ ! -e "/usr/local/include/$header" ]; the
 fi
 
 for example in node browser; do
-    # Skip: onnxruntime-node would download CUDA libraries; what the CPU needs is in the package.
-    (cd "examples/$example" && ONNXRUNTIME_NODE_INSTALL=skip npm install --silent --no-audit --no-fund --no-package-lock)
+    (cd "examples/$example" && npm ci --silent --no-audit --no-fund)
 done
 touch .tools.stamp

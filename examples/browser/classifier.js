@@ -5,6 +5,31 @@ import * as ort from "./node_modules/onnxruntime-web/dist/ort.wasm.min.mjs";
 ort.env.wasm.wasmPaths = new URL("./node_modules/onnxruntime-web/dist/", import.meta.url).href;
 ort.env.wasm.numThreads = 1; // more would need a server that isolates the page (COOP and COEP headers)
 
+const SPECIAL = ["cls_token", "sep_token", "unk_token", "pad_token"];
+
+function check(holds, problem) {
+  if (!holds) throw new Error(problem);
+}
+
+function checkManifest({ labels, max_length, threshold, abstain_label }) {
+  const isText = (value) => typeof value === "string";
+  check(Array.isArray(labels) && labels.length > 0 && labels.every(isText), "mkd.json: labels must be names");
+  check(
+    Number.isInteger(max_length) && max_length >= 4 && max_length <= 65536,
+    "mkd.json: max_length must be a whole number from 4 to 65536",
+  );
+  check(threshold === null || (threshold >= 0 && threshold <= 1), "mkd.json: threshold must be from 0 to 1");
+  check(abstain_label === null || isText(abstain_label), "mkd.json: abstain_label must be a name");
+}
+
+function checkSpecialTokens(tokenizer, config) {
+  for (const name of SPECIAL) {
+    const token = config[name]?.content ?? config[name];
+    // A tokenizer without such a token says so with null.
+    if (token != null) check(tokenizer.token_to_id(token) != null, `tokenizer.json has no ${token}`);
+  }
+}
+
 export class Classifier {
   static async load(folder) {
     const read = async (name) => {
@@ -16,9 +41,13 @@ export class Classifier {
     const [manifest, tokenizer, config] = await Promise.all(
       ["mkd.json", "tokenizer.json", "tokenizer_config.json"].map(json),
     );
+    checkManifest(manifest);
     const model = await (await read(manifest.model_file)).arrayBuffer();
     const session = await ort.InferenceSession.create(model, { executionProviders: ["wasm"] });
-    return new Classifier(manifest, new Tokenizer(tokenizer, config), session);
+    const classifier = new Classifier(manifest, new Tokenizer(tokenizer, config), session);
+    checkSpecialTokens(classifier.tokenizer, config);
+    await classifier.rank(""); // checks the outputs, and the first call is the slowest
+    return classifier;
   }
 
   constructor(manifest, tokenizer, session) {
@@ -31,6 +60,9 @@ export class Classifier {
   async rank(text) {
     const { labels } = this.manifest;
     const { probabilities } = await this.session.run(this.#feed(text));
+    const outputs = probabilities.data.length;
+    check(outputs === labels.length, `${outputs} outputs for the ${labels.length} labels of mkd.json`);
+    check(probabilities.data.every(Number.isFinite), "a score is not a number");
     return labels.map((label, i) => ({ label, score: probabilities.data[i] })).sort((a, b) => b.score - a.score);
   }
 

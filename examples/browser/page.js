@@ -42,7 +42,6 @@ function show(ranked) {
 
 try {
   const classifier = await Classifier.load("bundle");
-  await classifier.rank(""); // the first call is the slowest
   box.addEventListener("input", () => answer(classifier));
   status.textContent = "Ready";
   if (box.value) answer(classifier); // typed while it loaded

@@ -1,6 +1,6 @@
 """A bundle behind HTTP: loaded once, bounded in requests, bytes and time, 429 when there is too much to do.
 
-    BUNDLE=bundle uvicorn main:app
+    BUNDLE=bundle python -m uvicorn main:app
 
 POST /predict {"texts": ["transfer 100 dollars to my savings"]}
 """

@@ -20,7 +20,7 @@ def build(folder: Path, *targets: str) -> Path:
     target = copy_example("c", folder)
     settings = [f"PYTHON={sys.executable}", "CFLAGS=-O2 -Wall -Wextra -Wpedantic -Werror"]
     if "fuzz" not in targets:
-        settings.append(f"ORT_INCLUDE={_headers()}")
+        settings.append(f"ORT_INCLUDE={headers()}")
     done = subprocess.run(
         [make, "-C", str(target), "-B", *settings, *targets], check=False, capture_output=True, text=True
     )
@@ -28,12 +28,13 @@ def build(folder: Path, *targets: str) -> Path:
     return target
 
 
-def _headers() -> str:
-    headers = next((name for name in HEADERS if Path(name, "onnxruntime_c_api.h").exists()), None)
-    if headers is None:
+def headers() -> str:
+    """Return the folder of onnxruntime's C header."""
+    folder = next((name for name in HEADERS if Path(name, "onnxruntime_c_api.h").exists()), None)
+    if folder is None:
         unavailable("needs onnxruntime_c_api.h: run scripts/install_tools.sh")
-    assert headers is not None
-    return headers
+    assert folder is not None
+    return folder
 
 
 class Vocabulary(ctypes.Structure):

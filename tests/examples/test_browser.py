@@ -4,6 +4,7 @@ import base64
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,6 +15,7 @@ from mixkd.runtime import Classifier
 from tests.examples.chromium import open_page
 from tests.examples.conftest import Answers
 from tests.examples.programs import copy_example
+from tests.examples.strange import STRANGE, copy_fixture, edit, with_values
 from tests.tools import need
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
@@ -24,6 +26,11 @@ import("./classifier.js").then(async ({ Classifier }) => {
   for (const text of %s) labels.push((await classifier.predict(text)).label);
   return labels;
 })
+"""
+LOAD = """
+import("./classifier.js")
+  .then(({ Classifier }) => Classifier.load("%s"))
+  .then(() => "loaded", (error) => error.message)
 """
 TYPED = "how do you say fly in italian"
 
@@ -38,6 +45,12 @@ def served(student_bundle: Path, tmp_path: Path) -> Iterator[str]:
     """The address under which a plain file server hands out the example, its packages and the bundle."""
     folder = copy_example("browser", tmp_path)
     (folder / "bundle").symlink_to(student_bundle)
+    with _server(folder) as url:
+        yield url
+
+
+@contextmanager
+def _server(folder: Path) -> Iterator[str]:
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder))) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"
@@ -63,3 +76,26 @@ def test_page_answers_what_is_typed_with_pythons_labels_and_asks_no_other_server
     assert [url for url in page.requested if not url.startswith((served, "data:"))] == []
     assert any(url.endswith(".wasm") for url in page.requested)
     assert len(picture) > 10_000  # a blank page is less
+
+
+def test_page_refuses_a_strange_bundle_and_says_why(tmp_path: Path) -> None:
+    chromium = need("chromium", package="chromium")
+    folder = copy_example("browser", tmp_path)
+    cases = STRANGE | {
+        "more labels": ("mkd.json", with_values(labels=["a"] * 9), "5 outputs for the 9 labels"),
+        "fewer labels": ("mkd.json", with_values(labels=["a"]), "5 outputs for the 1 labels"),
+    }
+    copy_fixture(folder / "whole")
+    for number, (name, change, _) in enumerate(cases.values()):
+        edit(copy_fixture(folder / f"strange{number}") / name, change)
+    (folder / "bundle").symlink_to(folder / "strange0")
+    with _server(folder) as url, open_page(chromium, tmp_path / "profile") as page:
+        page.call("Page.navigate", url=url)
+        page.wait_for("document.querySelector('#status')?.textContent.startsWith('The bundle can')")
+        shown = page.evaluate("document.querySelector('#status').textContent")
+        loaded = page.evaluate(LOAD % "whole")
+        found = [page.evaluate(LOAD % f"strange{number}") for number in range(len(cases))]
+    assert loaded == "loaded"
+    assert "max_length must be" in shown
+    for (name, (_, _, said)), message in zip(cases.items(), found, strict=True):
+        assert said in message, name
