@@ -15,8 +15,8 @@ function checkManifest({ labels, max_length, threshold, abstain_label }) {
   const isText = (value) => typeof value === "string";
   check(Array.isArray(labels) && labels.length > 0 && labels.every(isText), "mkd.json: labels must be names");
   check(
-    Number.isInteger(max_length) && max_length >= 4 && max_length <= 65536,
-    "mkd.json: max_length must be a whole number from 4 to 65536",
+    Number.isInteger(max_length) && max_length >= 4 && max_length <= 131072,
+    "mkd.json: max_length must be a whole number from 4 to 131072",
   );
   check(threshold === null || (threshold >= 0 && threshold <= 1), "mkd.json: threshold must be from 0 to 1");
   check(abstain_label === null || isText(abstain_label), "mkd.json: abstain_label must be a name");

@@ -6,7 +6,7 @@
 
 #include "wordpiece.h"
 
-enum { BUNDLE_LEAST_LENGTH = 4, BUNDLE_MOST_LENGTH = 65536, BUNDLE_PROBLEM_BYTES = 512 };
+enum { BUNDLE_LEAST_LENGTH = 4, BUNDLE_MOST_LENGTH = 131072, BUNDLE_PROBLEM_BYTES = 512 };
 
 typedef struct {
     Vocabulary vocabulary;

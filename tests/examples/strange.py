@@ -45,7 +45,7 @@ def without_token(name: str) -> Change:
 
 
 STRANGE: dict[str, tuple[str, Change, str]] = {
-    "no length": ("mkd.json", with_values(max_length=0), "max_length must be a whole number from 4 to 65536"),
+    "no length": ("mkd.json", with_values(max_length=0), "must be a whole number from 4 to 131072"),
     "length of 2^64/3": ("mkd.json", with_values(max_length=2**64 // 3), "max_length must be a whole number"),
     "length as text": ("mkd.json", with_values(max_length="32"), "max_length must be a whole number"),
     "no labels": ("mkd.json", with_values(labels=[]), "labels must"),
