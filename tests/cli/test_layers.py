@@ -50,6 +50,14 @@ def test_a_stage_imports_nothing_that_is_above_or_beside_it(stage: str) -> None:
             assert not prefixes & STAGES[stage], f"{path} imports {module}"
 
 
+def test_the_runtime_names_no_later_stage_even_in_a_string() -> None:
+    for path in sources("runtime/mixkd"):
+        if path != GATHERS_THE_COMMANDS:
+            text = path.read_text(encoding="utf-8")
+            named = [stage for stage in ("compress", "export", "pipeline") if f"mixkd.{stage}" in text]
+            assert not named, path
+
+
 def test_mixkd_is_one_namespace_over_three_folders() -> None:
     assert mixkd.__file__ is None
     assert not list(ROOT.glob("*/mixkd/__init__.py"))

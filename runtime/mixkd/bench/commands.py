@@ -66,7 +66,7 @@ def bench(
 
 
 def summary(report: "Report") -> dict[str, Any]:
-    """Return a report as `--json` prints it: all but the single timings, which stand in `report.json`."""
+    """Return a report as `--json` prints it: without the single timings, which `report.json` holds."""
     body = asdict(report)
     for row in body["rows"]:
         del row["samples"]

@@ -1,7 +1,7 @@
 """JSON of strangers to typed values: what the types don't allow is refused before a number is believed.
 
 One decoder reads the answers of workers and the report files. The types are those of the dataclasses that
-are written; a rule that ties fields together stands in the dataclass's `__post_init__`, as a `ValueError`.
+are written; a rule about several fields is checked in the dataclass's `__post_init__`, as a `ValueError`.
 """
 
 import json
@@ -49,7 +49,7 @@ _NAMES = {
 
 
 class DecodeError(ValueError):
-    """What is wrong with a value, and where it stands."""
+    """What is wrong with a value, and where in the JSON it is."""
 
 
 def read_json(text: bytes) -> Any:
@@ -76,7 +76,7 @@ def decode(kind: Any, value: Any, where: str = "") -> Any:
     """Return a JSON value as a type says.
 
     Args:
-        kind: A dataclass, or any type that stands in one: numbers, texts, `None`, lists, tuples, mappings.
+        kind: A dataclass, or any type of its fields: numbers, texts, `None`, lists, tuples, mappings.
         value: What `read_json` gave. Fields that the dataclass hasn't are newer ones, and left out.
         where: How to name the value in errors.
 

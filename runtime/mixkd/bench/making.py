@@ -69,7 +69,7 @@ def make_variants(
             variants.append(_make(kind, bundle, teacher=teacher, student=student, scratch=scratch))
         except MkdError as error:
             absent.append(Absent(label=kind, reason=str(error)))
-    # A bundle exported without quantization answers in fp32, whatever its student was called.
+    # A bundle exported without quantization answers in fp32.
     name = Kind.STUDENT_INT8 if bundle.manifest.precision is Precision.INT8 else "student-bundle"
     variants.append(bundle_variant(bundle, name))
     return Made(tuple(variants), tuple(absent))

@@ -30,8 +30,8 @@ _METHOD = (
     "length is warmed up first; the garbage collector is off during a turn. All samples are in report.json.",
     "p90 is given from 64 samples on, p99 from 662 (MLPerf's rule); a dash means too few samples. Intervals "
     "cover 95 %: bootstrap over whole turns for latencies and ratios, Wilson for shares.",
-    "Peak memory is the most resident memory of the process (VmHWM) after answering texts one at a time, "
-    "Python and the engine included. Size is that of the weight files only: the .onnx file or the "
+    "Peak memory is the most resident memory of the process (VmHWM on Linux) after answering texts one at a "
+    "time, Python and the engine included. Size is that of the weight files only: the .onnx file or the "
     ".safetensors; neither the tokenizer nor the packages are counted.",
     "Evidence: on a device, every figure is the device's own. On a capped host, memory and answers hold for "
     "the device, but latency is this processor's. An emulated processor gives answers only.",

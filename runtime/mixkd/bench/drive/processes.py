@@ -1,6 +1,6 @@
 """The processes on a target: start them, ask them, check their answers, end them.
 
-A process may run on a device that nobody vouches for: an answer is decoded to its type, and its counts are
+A process may run on a device that can't be trusted: an answer is decoded to its type, and its counts are
 compared with what was asked, before a number of it is believed.
 """
 

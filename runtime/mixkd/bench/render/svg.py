@@ -9,7 +9,7 @@ from mixkd.console import visible
 
 
 def escaped(text: str) -> str:
-    """Return a text as it may stand in HTML and SVG: no markup, no control characters."""
+    """Return a text for HTML and SVG, with markup and control characters escaped."""
     return escape(visible(text))
 
 

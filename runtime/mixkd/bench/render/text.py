@@ -24,7 +24,7 @@ def render_comparison(comparison: Comparison) -> list[str]:
 def align(lines: Sequence[Sequence[str]], *, left: int = 1) -> list[str]:
     """Return lines of texts as columns, the first line underlined, the first `left` columns flush left.
 
-    Not rich's table: that one cuts or folds cells where a terminal is narrow, and then nobody can grep them.
+    Not rich's table: in a narrow terminal it cuts or folds cells, which can't be searched then.
     """
     lines = [[visible(text) for text in line] for line in lines]
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]

@@ -37,7 +37,7 @@ def to_json(report: Report) -> str:
     """Return the text of `report.json`."""
     body = {"schema_version": SCHEMA_VERSION, **asdict(report)}
     text = json.dumps(body, indent=1, allow_nan=False)
-    # A list of numbers stands on one line: there are thousands of samples.
+    # A list of numbers takes one line: there are thousands of samples.
     return _NUMBERS.sub(lambda match: " ".join(match.group().split()), text) + "\n"
 
 

@@ -20,7 +20,7 @@ class Listed:
     Attributes:
         name: As `--target` takes it.
         evidence: What its rows may be used for.
-        note: What it stands for.
+        note: What it is.
         missing: What it needs first; None where it can run now.
     """
 

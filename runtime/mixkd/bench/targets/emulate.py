@@ -39,7 +39,7 @@ class Processor:
     Attributes:
         emulators: Names of the program; the first that is installed is used.
         cpu: The model, always given to qemu: its default for aarch64 gives wrong int8 numbers.
-        note: What it stands for.
+        note: What it is.
     """
 
     emulators: tuple[str, ...]

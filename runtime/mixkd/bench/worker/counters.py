@@ -23,7 +23,7 @@ class MemoryReading:
         rss_bytes: Resident now, shared pages included.
         peak_rss_bytes: The most that was ever resident (VmHWM).
         pss_bytes: Resident, each shared page divided by its sharers.
-        uss_bytes: Resident and nobody else's: what ending the process frees.
+        uss_bytes: Resident and private: what ending the process frees.
     """
 
     rss_bytes: Count | None
