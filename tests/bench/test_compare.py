@@ -145,6 +145,7 @@ def test_comparing_loads_nothing_that_measures(report: Report, tmp_path: Path) -
         "mixkd.bench.compare",
         "mixkd.bench.config",
         "mixkd.bench.decode",
+        "mixkd.bench.inputs",
         "mixkd.bench.render",
         "mixkd.bench.render.cells",
         "mixkd.bench.render.text",
