@@ -12,6 +12,7 @@ import pytest
 from mixkd.errors import OutputError
 from mixkd.outputs import fresh_folder, resumable_folder
 from mixkd.ownership import MARKER_FILE
+from mixkd.runtime.bundle import open_bundle
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no signals and locks of this kind")
 
@@ -42,6 +43,34 @@ def test_readers_find_a_result_at_every_moment_of_its_replacement(tmp_path: Path
     assert reads > 1000
     assert absent == 0
     assert [path.name for path in tmp_path.iterdir()] == ["result"]
+
+
+REPLACE_BUNDLE = """
+import shutil, sys
+from pathlib import Path
+from mixkd.outputs import fresh_folder
+from mixkd.runtime.bundle import open_bundle, seal_bundle
+for number in range(60):
+    with fresh_folder(Path(sys.argv[2]), overwrite=True) as folder:
+        shutil.copytree(sys.argv[1], folder, dirs_exist_ok=True)
+        manifest = open_bundle(folder).manifest
+        (folder / "tokenizer_config.json").write_text(f'{{"number": {number}}}')
+        seal_bundle(folder, manifest)
+    print(number, flush=True)
+"""
+
+
+def test_bundle_can_be_loaded_at_every_moment_of_its_replacement(bundle: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", REPLACE_BUNDLE, str(bundle), str(tmp_path / "bundle")]
+    loaded = 0
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "0\n"
+        while writer.poll() is None:
+            open_bundle(tmp_path / "bundle")
+            loaded += 1
+    assert writer.returncode == 0
+    assert loaded > 20
 
 
 def test_writers_of_one_result_leave_one_whole_result(tmp_path: Path) -> None:

@@ -36,6 +36,9 @@ from mixkd.runtime.manifest import (
     parse_manifest,
 )
 
+_ATTEMPTS = 10
+"""How often opening begins again where another bundle takes the folder's place meanwhile."""
+
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
@@ -102,8 +105,24 @@ def opened_bundle(folder: str | Path, *, verify: bool = True, lean: bool = False
     Raises:
         BundleError: As `open_bundle`.
     """
-    folder = Path(folder)
-    content, digest = _read_manifest(folder, lean=lean)
+    opened = _open_files(Path(folder), verify=verify, lean=lean)
+    with opened.model:
+        yield opened
+
+
+def _open_files(folder: Path, *, verify: bool, lean: bool) -> OpenBundle:
+    """Check all files; where another bundle takes the folder's place meanwhile, check those of that one."""
+    for attempt in range(1, _ATTEMPTS + 1):
+        content, digest = _read_manifest(folder, lean=lean)
+        try:
+            return _check_files(folder, content, digest, verify=verify, lean=lean)
+        except BundleError:
+            if attempt == _ATTEMPTS or _read_manifest(folder, lean=lean)[1] == digest:
+                raise
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _check_files(folder: Path, content: bytes, digest: str, *, verify: bool, lean: bool) -> OpenBundle:
     manifest = parse_manifest(content, folder / MANIFEST_FILE, verify=verify, lean=lean)
     check_listing(folder, {*manifest.files, MANIFEST_FILE}, ignored=_is_half_written)
     kept: dict[str, bytes] = {}
@@ -115,11 +134,14 @@ def opened_bundle(folder: str | Path, *, verify: bool = True, lean: bool = False
                 if verify:
                     _check_sha256(file, entry, kept.get(name), lean=lean)
     entry = manifest.files[manifest.model_file]
-    with _checked_file(folder, manifest.model_file, entry) as model:
+    model = _checked_file(folder, manifest.model_file, entry)
+    try:
         if verify:
             _check_sha256(model, entry, None, lean=lean)
-        bundle = Bundle(folder, manifest, digest)
-        yield OpenBundle(bundle, model, kept)
+    except BaseException:
+        model.close()
+        raise
+    return OpenBundle(Bundle(folder, manifest, digest), model, kept)
 
 
 def seal_bundle(folder: Path, manifest: Manifest) -> Bundle:
