@@ -16,6 +16,7 @@ from mixkd.bench.drive.environment import read_environment
 from mixkd.corpus.corpus import open_corpus
 from mixkd.export import ExportConfig, export
 from mixkd.export.config import TableFormat, VocabularyChoice
+from mixkd.metrics import format_rate
 
 VOCABULARIES = ("full", "trim:2500", "trim", "share:1000", "share")
 
@@ -56,7 +57,7 @@ def forms(student: Path, data: str) -> list[dict[str, object]]:
             )
             apart = trim.describe() if trim else ""
             print(
-                f"| {vocabulary} | {tables} | {made.file_bytes / 1e6:.2f} MB | {quality.int8:.2%} | "
+                f"| {vocabulary} | {tables} | {made.file_bytes / 1e6:.2f} MB | {format_rate(quality.int8)} | "
                 f"{100 * (quality.student - quality.int8):.2f} | {apart} |",
                 flush=True,
             )

@@ -7,8 +7,8 @@ import onnx
 
 from mixkd.export.graph.rewrite import RewriteReport
 from mixkd.export.int8.budget import Choice
-from mixkd.export.judge.flips import Comparison
-from mixkd.export.judge.judge import Quality
+from mixkd.export.judge.flips import LabelChanges
+from mixkd.export.judge.judge import ExportQuality
 from mixkd.export.judge.processors import OtherProcessor
 from mixkd.export.judge.sizes import Sizes
 from mixkd.export.student import Student
@@ -38,8 +38,8 @@ class Account:
     rewrites: RewriteReport
     choice: Choice | None
     sizes: Sizes
-    quality: Quality | None
-    comparison: Comparison | None
+    quality: ExportQuality | None
+    comparison: LabelChanges | None
     trim: TrimReport | None
     processors: tuple[OtherProcessor, ...]
     data: dict[str, Any] | None

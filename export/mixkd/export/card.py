@@ -5,8 +5,8 @@ from pathlib import Path
 from mixkd.bench.render.markdown import plain
 from mixkd.export.account import Account
 from mixkd.export.graph.rewrite import RewriteReport
-from mixkd.export.judge.flips import Comparison
-from mixkd.export.judge.judge import Quality
+from mixkd.export.judge.flips import LabelChanges
+from mixkd.export.judge.judge import ExportQuality
 from mixkd.export.judge.processors import OtherProcessor
 from mixkd.export.vocabulary import TrimReport
 from mixkd.metrics import format_metric, format_rate
@@ -83,7 +83,7 @@ def _graph(rewrites: RewriteReport) -> str:
     )
 
 
-def _quality_table(quality: Quality | None) -> str:
+def _quality_table(quality: ExportQuality | None) -> str:
     if quality is None:
         return "Nothing was measured: the export was made without data."
     rows = [
@@ -116,7 +116,7 @@ def _processors(processors: tuple[OtherProcessor, ...]) -> str:
     return head + columns + "\n".join(rows)
 
 
-def _flips(comparison: Comparison) -> str:
+def _flips(comparison: LabelChanges) -> str:
     worst = sorted(comparison.recall.items(), key=lambda item: item[1][1] - item[1][0])[:5]
     losers = ", ".join(f"{plain(name)} {b:.0%} to {a:.0%}" for name, (b, a) in worst if a < b) or "none"
     lines = [

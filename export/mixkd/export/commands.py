@@ -13,7 +13,7 @@ from mixkd.usage import add_command
 
 if TYPE_CHECKING:
     from mixkd.export import ExportResult
-    from mixkd.export.judge.judge import Quality
+    from mixkd.export.judge.judge import ExportQuality
 
 Student = Annotated[
     str, typer.Argument(help="A fine-tuned classifier: a folder, as mkd distill writes it, or a hub name.")
@@ -100,7 +100,7 @@ def _trials(result: "ExportResult") -> Iterator[str]:
         )
 
 
-def _quality(quality: "Quality") -> str:
+def _quality(quality: "ExportQuality") -> str:
     from mixkd.metrics import format_metric, format_rate
 
     name = quality.metric.replace("_", " ")

@@ -1,5 +1,6 @@
 """The export stage: a student becomes a bundle."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,10 +21,10 @@ from mixkd.export.files import make_manifest, write_details, write_graphs, write
 from mixkd.export.graph.probabilities import add_probabilities
 from mixkd.export.graph.rewrite import rewrite
 from mixkd.export.graph.tokenizer_graph import check_tokenizer, write_text_graph
-from mixkd.export.int8.budget import Candidate, Choice, Quantizer, Trial, choose
+from mixkd.export.int8.budget import Choice, Quantization, Quantizer, Trial, choose
 from mixkd.export.int8.ranges import calibrated_ranges
-from mixkd.export.judge.flips import Comparison, compare
-from mixkd.export.judge.judge import Judge, Quality, graph_logits
+from mixkd.export.judge.flips import LabelChanges, compare
+from mixkd.export.judge.judge import ExportQuality, Judge, graph_logits
 from mixkd.export.judge.processors import GOLDEN_TEXTS, OtherProcessor, check_processors, compare_processors
 from mixkd.export.judge.sizes import Sizes, measure_sizes
 from mixkd.export.student import PROBE_TEXTS, Student, open_student
@@ -65,7 +66,7 @@ class ExportResult:
     bundle: Bundle
     sizes: Sizes
     file_bytes: int
-    quality: Quality | None
+    quality: ExportQuality | None
     trials: tuple[Trial, ...]
     trim: TrimReport | None
     notes: tuple[str, ...]
@@ -116,6 +117,7 @@ def export(
         write_card(folder, manifest, account, title=output.name)
         write_details(folder, account)
         seal_bundle(folder, manifest)
+    progress("", len(_STEPS), len(_STEPS))
     bundle = open_bundle(output)
     return ExportResult(
         bundle=bundle,
@@ -151,10 +153,7 @@ def _make(
     write_graphs(folder, int8=int8, fp32=fp32 if int8 is None or config.keep_fp32 else None)
     step(_MEASURE)
     measured = _measure(judge, opened, fp32, int8, vocabulary, config) if judge else _Measured()
-    processors: tuple[OtherProcessor, ...] = ()
-    if judge and config.processors:
-        step(_EMULATE)
-        processors = _ask_processors(folder, opened, judge, config)
+    processors = _ask_processors(folder, opened, judge, config, step) if judge else ()
     return Account(
         student=opened,
         fp32=fp32,
@@ -166,11 +165,7 @@ def _make(
         trim=measured.trim,
         processors=processors,
         data=used,
-        notes=(
-            *rewrites.notes(),
-            *_notes(measured.quality),
-            *(note for processor in processors for note in processor.notes()),
-        ),
+        notes=rewrites.notes() + _notes(measured.quality, processors),
     )
 
 
@@ -218,7 +213,7 @@ def _quantize(
     if chooser is not None:
         return choose(quantizer, config, chooser, tell=partial(_tell, progress, _QUANTIZE))
     (recipe,) = config.recipes
-    return Choice(quantizer.quantize(Candidate(recipe=recipe, tables=config.embeddings)), recipe)
+    return Choice(quantizer.quantize(Quantization(recipe=recipe, tables=config.embeddings)), recipe)
 
 
 def _check_graph(graph: ModelProto, student: Student, folder: Path) -> None:
@@ -232,8 +227,8 @@ def _check_graph(graph: ModelProto, student: Student, folder: Path) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Measured:
-    quality: Quality | None = None
-    comparison: Comparison | None = None
+    quality: ExportQuality | None = None
+    comparison: LabelChanges | None = None
     trim: TrimReport | None = None
 
 
@@ -260,9 +255,12 @@ def _measure(
 
 
 def _ask_processors(
-    folder: Path, student: Student, judge: Judge, config: ExportConfig
+    folder: Path, student: Student, judge: Judge, config: ExportConfig, step: Callable[[str], None]
 ) -> tuple[OtherProcessor, ...]:
-    """Return how the processors of `config.target_isa` answer some of the judged texts."""
+    """Return how the processors of `config.target_isa` answer some of the judge's texts."""
+    if not config.processors:
+        return ()
+    step(_EMULATE)
     variant = OnnxVariant(
         name="student",
         model=folder / (INT8_FILE if config.int8 else FP32_FILE),
@@ -276,8 +274,9 @@ def _ask_processors(
     return compare_processors(config.processors, variant, golden, student.task)
 
 
-def _notes(quality: Quality | None) -> tuple[str, ...]:
+def _notes(quality: ExportQuality | None, processors: tuple[OtherProcessor, ...]) -> tuple[str, ...]:
+    notes = tuple(note for processor in processors for note in processor.notes())
     if quality is None or quality.int8 is None or quality.student - quality.int8 < NOTICEABLE_DROP:
-        return ()
+        return notes
     lost = metric_difference(quality.metric, quality.student - quality.int8)
-    return (f"int8 loses {lost} on {quality.split}: set a limit with --max-drop",)
+    return (f"int8 loses {lost} on {quality.split}: set a limit with --max-drop", *notes)

@@ -78,7 +78,7 @@ def quickstart(
     guard_resume(
         output / _REQUEST_FILE, request_of(corpus, config={"seed": seed, "smoke": smoke}, model=model)
     )
-    for name, line, run in _stages(output, corpus, model=model, smoke=smoke, seed=seed):
+    for name, line, run in _stages(output, corpus, model=model, smoke=smoke, seed=seed, progress=progress):
         folder = output / name
         if not (resume and folder.is_dir()):
             announce(line)
@@ -104,7 +104,7 @@ def quickstart(
 
 
 def _stages(
-    output: Path, corpus: Corpus, *, model: str, smoke: bool, seed: int
+    output: Path, corpus: Corpus, *, model: str, smoke: bool, seed: int, progress: Progress
 ) -> list[tuple[str, str, Callable[..., object]]]:
     """Return the folder, the announcement and the function of every stage before the measurement."""
     return [
@@ -123,7 +123,9 @@ def _stages(
         (
             "bundle",
             "3/4 exporting to int8 ONNX",
-            lambda folder, **how: export(output / "student", folder, data=corpus, overwrite=how["overwrite"]),
+            lambda folder, **how: export(
+                output / "student", folder, data=corpus, overwrite=how["overwrite"], progress=progress
+            ),
         ),
     ]
 

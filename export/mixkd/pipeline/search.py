@@ -132,7 +132,7 @@ class _Search:
     ) -> None:
         self._teacher, self._corpus, self._output = teacher, corpus, output
         self._grid, self._distillation, self._target = grid, distillation, target
-        self._announce = announce
+        self._announce, self._progress = announce, progress
         self._measuring = Measuring(teacher, corpus, distillation, target, progress)
         self._chosen_on = corpus.first_split("validation")
 
@@ -199,11 +199,14 @@ class _Search:
                 )
         else:
             self._announce(f"training {shape.name}")
-            config = replace(self._distillation, student_layers=shape.layers, student=shape.model)
-            distill(self._teacher, self._corpus, student, config=config, resume=True, announce=self._announce)
+            training = replace(self._distillation, student_layers=shape.layers, student=shape.model)
+            distill(
+                self._teacher, self._corpus, student, config=training, resume=True, announce=self._announce
+            )
         if not folder.is_dir():
             self._announce(f"exporting {candidate.name}")
-            export(student, folder, config=candidate.export_config(max_length=None), data=self._corpus)
+            config = candidate.export_config(max_length=None)
+            export(student, folder, data=self._corpus, config=config, progress=self._progress)
         return open_bundle(folder)
 
     def _outcome(self, name: str, bundle: Bundle, report: Report) -> Outcome:

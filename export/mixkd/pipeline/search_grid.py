@@ -1,4 +1,4 @@
-"""The grid of `mkd search`: its limits, and the students that are tried."""
+"""The options of `mkd search`: its limits, and the grid of students that are tried."""
 
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -13,7 +13,7 @@ from mixkd.options import Group, check_limits, option
 
 @dataclass(frozen=True, kw_only=True)
 class SearchConfig:
-    """What `mkd search` is asked for, and the grid that it looks in."""
+    """The limits and the grid of a search."""
 
     max_latency_ms: float | None = option(
         None,
@@ -51,7 +51,7 @@ class SearchConfig:
         check_limits(self)
 
     def too_much(self, *, latency_ms: float | None, size_bytes: int) -> str | None:
-        """Return which limit is broken and by what, or None where both are kept."""
+        """Return which limit is exceeded and by what; None if neither is."""
         if self.max_size_mb is not None and size_bytes > self.max_size_mb * 1e6:
             return f"{size_bytes / 1e6:.2f} MB, the limit is {self.max_size_mb:g}"
         if self.max_latency_ms is not None and latency_ms is not None and latency_ms > self.max_latency_ms:
@@ -61,12 +61,12 @@ class SearchConfig:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What one training makes: a number of the teacher's layers, or another model.
+    """What a student is made of: some of the teacher's layers, or another model.
 
     Attributes:
         name: Its folder among the students.
-        layers: The teacher's layers that are kept; None for another model.
-        model: The other model, a folder or a hub name; None where the teacher is cut.
+        layers: How many of the teacher's layers it keeps; None for another model.
+        model: The other model, a folder or a hub name; None for layers of the teacher.
     """
 
     name: str
@@ -96,7 +96,7 @@ def make_grid(config: SearchConfig, *, teacher_layers: int) -> tuple[Candidate, 
     """Return every candidate, small depths first.
 
     Raises:
-        ConfigError: If a depth is none of the teacher's, or two models have one name.
+        ConfigError: If the teacher has fewer layers, or two models have the same name.
     """
     depths = _depths(config.layers, teacher_layers)
     shapes = [Shape(f"{depth}-layer{'s' if depth > 1 else ''}", depth, None) for depth in depths]
@@ -123,9 +123,9 @@ def read_distillation(file: Path | None, *, epochs: float | None) -> DistillConf
     """Return how students are trained.
 
     Args:
-        file: A TOML file of `mkd distill` options, or the `run.json` of one; None takes the defaults. Which
-            student it made there has no say here.
-        epochs: Overrides the file's.
+        file: A TOML file of `mkd distill` options, or the `run.json` of one; None takes the defaults. Its
+            choice of the student is ignored.
+        epochs: Passes over the texts; None takes the file's.
     """
     values = read_config(file, DistillInputs, DistillConfig)
     own = {f.name for f in fields(DistillConfig)} - {"student", "student_layers"}

@@ -83,15 +83,7 @@ def _tokenizer_nodes(model: ModelProto, tokenizer: dict[str, Any], max_length: i
     normalizer = tokenizer["normalizer"]
     lowercase = bool(normalizer["lowercase"])
     strip = lowercase if normalizer["strip_accents"] is None else bool(normalizer["strip_accents"])
-    _constant(model, "text_pattern", np.array([_PUNCTUATION], object))
-    _constant(model, "text_rewrite", np.array([r" \1 "], object))
-    # BertTokenizer returns line numbers of its vocabulary; this table maps them to ids. Pieces that share an
-    # embedding row have the same id.
-    _constant(model, "text_rows", np.array([vocabulary[piece] for piece in pieces], np.int64))
-    _constant(model, "text_first", np.array([0], np.int64))
-    _constant(model, "text_last", np.array([-1], np.int64))
-    _constant(model, "text_room", np.array([max_length - 1], np.int64))
-    _constant(model, "text_end", np.array([np.iinfo(np.int64).max], np.int64))
+    _tokenizer_constants(model, vocabulary, pieces, max_length)
     tokenize = helper.make_node(
         "BertTokenizer",
         ["text_parted"],
@@ -121,6 +113,20 @@ def _tokenizer_nodes(model: ModelProto, tokenizer: dict[str, Any], max_length: i
         helper.make_node("Slice", ["text_all", "text_last", "text_end"], ["text_sep"]),
         helper.make_node("Concat", ["text_cut", "text_sep"], ["text_ids"], axis=0),
     ]
+
+
+def _tokenizer_constants(
+    model: ModelProto, vocabulary: dict[str, int], pieces: list[str], max_length: int
+) -> None:
+    _constant(model, "text_pattern", np.array([_PUNCTUATION], object))
+    _constant(model, "text_rewrite", np.array([r" \1 "], object))
+    # BertTokenizer returns line numbers of its vocabulary; this table maps them to ids. Pieces that share an
+    # embedding row have the same id.
+    _constant(model, "text_rows", np.array([vocabulary[piece] for piece in pieces], np.int64))
+    _constant(model, "text_first", np.array([0], np.int64))
+    _constant(model, "text_last", np.array([-1], np.int64))
+    _constant(model, "text_room", np.array([max_length - 1], np.int64))
+    _constant(model, "text_end", np.array([np.iinfo(np.int64).max], np.int64))
 
 
 def _input_nodes(model: ModelProto, inputs: list[str]) -> list[NodeProto]:

@@ -31,7 +31,7 @@ _FALLBACK = {TableFormat.INT4: TableFormat.INT8}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class Quantization:
     """One way to quantize a graph.
 
     Attributes:
@@ -50,7 +50,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trial(Candidate):
+class Trial(Quantization):
     """A candidate that was measured.
 
     Attributes:
@@ -92,7 +92,7 @@ class Quantizer:
         """
         self._fp32, self._calibrate = fp32, calibrate
 
-    def quantize(self, candidate: Candidate) -> Quantized:
+    def quantize(self, candidate: Quantization) -> Quantized:
         """Return the int8 graph of a candidate."""
         recipe, tables, kept = candidate.recipe, candidate.tables, candidate.kept
         ranges = self._ranges if recipe is Recipe.STATIC else None
@@ -121,7 +121,7 @@ def choose(
     assert budget is not None, "choose is for a budget"
     accurate = _FALLBACK.get(config.embeddings, config.embeddings)
     for tables in dict.fromkeys((config.embeddings, accurate)):
-        plain = [Candidate(recipe=recipe, tables=tables) for recipe in config.recipes]
+        plain = [Quantization(recipe=recipe, tables=tables) for recipe in config.recipes]
         measured = _measure_together(plain, quantizer, judge, tell)
         trials += [trial for _, trial in measured]
         within = [(quantized, trial) for quantized, trial in measured if trial.drop_points <= budget]
@@ -143,7 +143,7 @@ def choose(
 
 
 def _measure_together(
-    candidates: Sequence[Candidate], quantizer: Quantizer, judge: Judge, tell: Callable[[str], None]
+    candidates: Sequence[Quantization], quantizer: Quantizer, judge: Judge, tell: Callable[[str], None]
 ) -> list[tuple[Quantized, Trial]]:
     # Several candidates are timed, too.
     measured = [_measure(candidate, quantizer, judge, tell) for candidate in candidates]
@@ -155,7 +155,7 @@ def _measure_together(
 
 
 def _measure(
-    candidate: Candidate, quantizer: Quantizer, judge: Judge, tell: Callable[[str], None]
+    candidate: Quantization, quantizer: Quantizer, judge: Judge, tell: Callable[[str], None]
 ) -> tuple[Quantized, Trial]:
     quantized = quantizer.quantize(candidate)
     logits = judge.answer(quantized.model, batch_tokens=ALONE)
@@ -172,9 +172,9 @@ def _measure(
 
 def _with_kept_parts(
     quantizer: Quantizer, tables: TableFormat, config: ExportConfig, judge: Judge, tell: Callable[[str], None]
-) -> Iterator[Candidate]:
+) -> Iterator[Quantization]:
     for recipe in dict.fromkeys((*config.recipes, *Recipe)):
-        plain = Candidate(recipe=recipe, tables=tables)
+        plain = Quantization(recipe=recipe, tables=tables)
         if recipe not in config.recipes:
             yield plain
         tell(f"measuring which parts recipe {recipe} changes most")
@@ -185,7 +185,7 @@ def _with_kept_parts(
             count *= 2
 
 
-def rank_sensitive(quantizer: Quantizer, plain: Candidate, judge: Judge, *, seed: int) -> list[str]:
+def rank_sensitive(quantizer: Quantizer, plain: Quantization, judge: Judge, *, seed: int) -> list[str]:
     """Return the products and tables, first the one whose quantization alone changes the outputs most.
 
     Args:

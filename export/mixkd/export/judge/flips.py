@@ -52,8 +52,8 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
-    """The fp32 and the int8 graph on the same texts, one label each; rates are fractions of one.
+class LabelChanges:
+    """How the labels of the int8 graph differ from those of the fp32 graph; rates are fractions of one.
 
     Attributes:
         flipped: Texts whose label changed.
@@ -84,7 +84,7 @@ class Comparison:
 
 def compare(
     examples: Examples, labels: Sequence[str], fp32: Logits, int8: Logits, *, publish: bool = False
-) -> Comparison | None:
+) -> LabelChanges | None:
     """Compare the two graphs' answers; None for tasks without exactly one label per text.
 
     Args:
@@ -110,7 +110,7 @@ def compare(
         for i in flipped
     ]
     counts = Counter((flip.label, flip.fp32, flip.int8) for flip in found)
-    return Comparison(
+    return LabelChanges(
         flipped=len(flipped),
         changes=tuple(Change(*change, count) for change, count in counts.most_common(MOST_LISTED)),
         examples=tuple(found[:MOST_LISTED]) if publish else (),

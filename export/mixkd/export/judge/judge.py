@@ -44,7 +44,7 @@ class Examples:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Quality:
+class ExportQuality:
     """The answers of a student in three forms to the same texts; rates are fractions of one.
 
     Attributes:
@@ -147,9 +147,9 @@ class Judge:
         """Return the share of texts that get the PyTorch student's answer, right or wrong."""
         return float(same_answers(logits, self.reference, self.examples.task).mean())
 
-    def quality(self, fp32: Logits, int8: Logits | None) -> Quality:
+    def quality(self, fp32: Logits, int8: Logits | None) -> ExportQuality:
         """Compare PyTorch, the fp32 graph and the int8 graph by their logits, (N, C) each."""
-        return Quality(
+        return ExportQuality(
             split=self.examples.split,
             rows=len(self.examples.texts),
             metric=self.metric,
