@@ -11,6 +11,7 @@ command -v chromium >/dev/null || missing+=(chromium)
 command -v qemu-x86_64-static >/dev/null || missing+=(qemu-user-static)
 command -v make >/dev/null || missing+=(make)
 command -v cc >/dev/null || missing+=(gcc libc6-dev)
+command -v curl >/dev/null || missing+=(curl)
 command -v node >/dev/null || missing+=(nodejs)
 command -v npm >/dev/null || missing+=(npm)
 if [ ${#missing[@]} -gt 0 ]; then

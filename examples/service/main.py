@@ -20,6 +20,7 @@ from pydantic import BaseModel, Field, ValidationError
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mixkd.errors import BundleError
 from mixkd.runtime import Classifier
 from mixkd.runtime.threads import available_threads
 
@@ -231,6 +232,13 @@ app.add_middleware(UnreadBody)
 async def client_left(request: Request, error: Exception) -> JSONResponse:
     """End the request; nobody reads this."""
     return JSONResponse(None, 499)
+
+
+@app.exception_handler(BundleError)
+async def cannot_answer(request: Request, error: Exception) -> JSONResponse:
+    """Answer 500 where the bundle fails on a text; the log says why."""
+    logging.getLogger("uvicorn.error").error("%s", error)
+    return JSONResponse({"detail": "the bundle can't answer this"}, 500)
 
 
 @app.post("/predict", openapi_extra=_BODY)

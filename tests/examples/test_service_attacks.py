@@ -6,13 +6,20 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
+from dataclasses import replace
+from pathlib import Path
 
 import httpx
+import numpy as np
+import onnx
 import pytest
 
+from mixkd.runtime.bundle import open_bundle, seal_bundle
+from mixkd.runtime.manifest import FP32_FILE, Precision
 from tests.examples.conftest import FIXTURE
 from tests.examples.odd_requests import odd_requests
 from tests.examples.service import Service, running_service
+from tests.examples.strange import copy_fixture
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
@@ -170,6 +177,35 @@ def test_no_request_makes_a_500_or_a_traceback(service: Service) -> None:
             while part := connection.recv(2**16):
                 answer += part
         assert b"HTTP/1.1 5" not in answer, number
+
+
+def test_bundle_that_fails_on_a_text_is_one_line_in_the_log(tmp_path: Path) -> None:
+    with (
+        running_service(_bundle_without_rain(tmp_path / "bundle")) as service,
+        httpx.Client(base_url=service.url, timeout=60) as client,
+    ):
+        assert client.post("/predict", json={"texts": ["pay"]}).status_code == 200
+        reply = client.post("/predict", json={"texts": ["pay", f"rain {SECRET}"]})
+        log = service.log.read_text(encoding="utf-8")
+    assert (reply.status_code, reply.json()) == (500, {"detail": "the bundle can't answer this"})
+    assert "gives NaN or infinity" in log
+    assert SECRET not in log
+    assert log.count("\n") == 1
+
+
+def _bundle_without_rain(folder: Path) -> Path:
+    """Return a bundle that loads, and gives NaN for one word."""
+    copy_fixture(folder)
+    vocabulary = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))["model"]["vocab"]
+    graph = onnx.load(folder / FP32_FILE)
+    (table,) = (each for each in graph.graph.initializer if each.dims[:1] == [len(vocabulary)])
+    values = onnx.numpy_helper.to_array(table).copy()
+    values[vocabulary["rain"]] = np.nan
+    table.CopyFrom(onnx.numpy_helper.from_array(values, table.name))
+    onnx.save(graph, folder / FP32_FILE)
+    manifest = open_bundle(FIXTURE).manifest
+    seal_bundle(folder, replace(manifest, model_file=FP32_FILE, precision=Precision.FP32))
+    return folder
 
 
 def _send_what_it_takes(upload: socket.socket, data: bytes) -> None:
