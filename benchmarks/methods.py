@@ -17,9 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mixkd.compress.config import MINILM, DistillConfig, FinetuneConfig, Method
-from mixkd.compress.distill import distill
-from mixkd.compress.finetune import finetune
+from mixkd.compress import DistillConfig, FinetuneConfig, Method, distill, finetune
+from mixkd.compress.config import MINILM
 from mixkd.corpus.corpus import ThinnedSplit, open_corpus
 from mixkd.runs import read_run, versions
 

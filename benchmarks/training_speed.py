@@ -42,10 +42,11 @@ from mixkd.compress.data import Collator, TrainingData, prepare
 from mixkd.compress.first_token import first_token_only
 from mixkd.compress.inputs import Selection
 from mixkd.compress.locate import find_model
-from mixkd.compress.losses import Weights
 from mixkd.compress.mixup import Mix, draw_mix
+from mixkd.compress.objective import Objective
 from mixkd.compress.student import cut_layers
 from mixkd.compress.trainer import ObjectiveTrainer
+from mixkd.compress.weights import Mixing
 from mixkd.corpus.corpus import open_corpus
 from mixkd.labels import LabelSpace, read_label_space
 from mixkd.runs import versions
@@ -116,7 +117,7 @@ def prepare_setting(teacher: str, name: str, folder: Path) -> Setting:
     )
     model = load_with_new_head(path, labels).eval().requires_grad_(False)
     student = cut_layers(model, LAYERS).requires_grad_(True)
-    known = AutoConfig.from_pretrained(path).id2label or {}
+    known = AutoConfig.from_pretrained(path, trust_remote_code=False).id2label or {}
     knows = set(known.values()) == set(labels.names)
     return Setting(model, student, labels, data, Collator(tokenizer, labels), knows, folder)
 
@@ -177,7 +178,7 @@ def our_step(setting: Setting, stack: ExitStack) -> Step:
     trainer.current_gradient_accumulation_steps = 1  # its training loop would set it
     batches = endless(trainer.get_train_dataloader())
 
-    student = trainer.student
+    student = trainer.objective.student
 
     def step() -> None:
         trainer.training_step(student, next(batches))
@@ -197,12 +198,11 @@ def our_trainer(setting: Setting, stack: ExitStack, *, epochs: float, seed: int 
         batch_size=BATCH, epochs=epochs, learning_rate=RATE, head_learning_rate=10 * RATE, seed=seed
     )
     config = config.resolve(width=student.config.hidden_size, longest=MAX_LENGTH)
+    objective = Objective(
+        student, teacher, task=setting.labels.task, weights=config.weights(), mixing=config.mixing()
+    )
     return ObjectiveTrainer(
-        student,
-        teacher=teacher,
-        weights=Weights(mle=1.0, **config.alphas()),
-        mixing=config,
-        labels=setting.labels,
+        objective,
         config=config,
         train=setting.data.train,
         validation=setting.data.evaluated["validation"],
@@ -246,7 +246,7 @@ class Plain:
         """Take one batch."""
         batch = next(self._batches)
         ids, mask, targets = batch["input_ids"], batch["attention_mask"], batch["labels"]
-        mix = draw_mix(BATCH, ratio=1.0, beta=0.4, per_batch=False, generator=self._generator)
+        mix = draw_mix(BATCH, Mixing(), generator=self._generator)
         with torch.autocast("cpu", torch.bfloat16, enabled=self._autocast):
             originals = self.student(input_ids=ids, attention_mask=mask).logits.float()
             mle = F.cross_entropy(originals, targets)
@@ -301,7 +301,7 @@ def accuracies(setting: Setting) -> list[dict[str, Any]]:
                 for _ in range(steps):
                     usual.step()
                     schedule.step()
-                ours.student.load_state_dict(usual.student.state_dict())
+                ours.objective.student.load_state_dict(usual.student.state_dict())
             metrics = ours.predict(setting.data.evaluated["test"]).metrics or {}
         found.append(
             {"name": name, "steps": steps, "seed": seed, "accuracy": round(metrics["test_accuracy"], 4)}

@@ -6,6 +6,7 @@
     ├── ConfigError          an option or a config file asks for something impossible
     ├── DataError            texts or labels can't be read or don't fit together
     ├── ModelError           a teacher or student folder isn't what the stage needs
+    ├── TrainingError        a training can't go on: its loss is no longer a finite number
     ├── BundleError          a bundle is damaged, foreign or unsafe
     ├── InputError           an app handed something to the classifier that isn't text
     ├── OutputError          the result can't be written where it was asked for
@@ -34,6 +35,10 @@ class DataError(MkdError):
 
 class ModelError(MkdError):
     """A teacher or student folder isn't what the stage needs."""
+
+
+class TrainingError(MkdError):
+    """A training can't go on: its loss or a weight is no longer a finite number."""
 
 
 class BundleError(MkdError):

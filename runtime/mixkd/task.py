@@ -21,5 +21,8 @@ PROBLEM_TYPES = {
 LEAST_LENGTH = 4
 """The least `--max-length`: the special tokens of a pair of texts and one token of text."""
 
+DEFAULT_LENGTH = 128
+"""Tokens per text where neither the user nor the model sets fewer."""
+
 ABSTAIN_LABEL = "out_of_scope"
 """The answer where no label's score reaches the threshold, unless a bundle or an app names another one."""

@@ -15,9 +15,8 @@ import typer
 from transformers import MarianConfig, MarianMTModel, MarianTokenizer
 
 from mixkd.cli import app
-from mixkd.compress.augment import augment
+from mixkd.compress import augment, distill
 from mixkd.compress.config import DistillConfig
-from mixkd.compress.distill import distill
 from mixkd.compress.translation import AugmentConfig
 from mixkd.corpus.corpus import Columns, open_corpus
 from mixkd.errors import ConfigError, DataError, ModelError, OutputError
@@ -178,7 +177,7 @@ def test_augment_keeps_pairs_and_column_names(models: tuple[Path, Path], tmp_pat
 
 def test_augment_refuses_before_it_translates(models: tuple[Path, Path], data: Path, tmp_path: Path) -> None:
     (tmp_path / "there.jsonl").write_text("mine", encoding="utf-8")
-    with pytest.raises(OutputError, match="already stands there"):
+    with pytest.raises(OutputError, match="already exists"):
         augment(open_corpus(data), tmp_path / "there.jsonl", config=config_for(models))
     with pytest.raises(OutputError, match="no known format"):
         augment(open_corpus(data), tmp_path / "more.txt", config=config_for(models))

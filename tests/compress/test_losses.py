@@ -7,10 +7,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from mixkd.compress.config import ALPHAS, Distance, Method
 from mixkd.compress.losses import (
     ShapeError,
-    Weights,
     hidden_loss,
     label_loss,
     logit_distance,
@@ -18,6 +16,7 @@ from mixkd.compress.losses import (
     student_mixup_loss,
     weighted_sum,
 )
+from mixkd.compress.weights import METHODS, Distance, Method, Term, Weights
 from mixkd.errors import ConfigError
 from mixkd.task import Task
 
@@ -213,19 +212,22 @@ def test_terms_refuse_different_shapes() -> None:
 
 
 def test_sum_weighs_each_term_by_its_alpha() -> None:
-    weights = Weights(mle=1.0, sm=2.0, tmkd=3.0, kd=4.0, hidden=5.0)
-    terms = {name: torch.tensor(10.0**i) for i, name in enumerate(("mle", "sm", "tmkd", "kd", "hidden"))}
+    weights = Weights({term: i + 1.0 for i, term in enumerate(Term)})
+    terms = {term: torch.tensor(10.0**i) for i, term in enumerate(Term)}
     assert weighted_sum(terms, weights).item() == 54321.0
 
 
 def test_methods_differ_in_nothing_but_their_weights() -> None:
-    weights = {method: Weights(**alphas) for method, alphas in ALPHAS.items()}
-    assert not weights[Method.FINETUNE].distilled
-    assert not weights[Method.KD].mixed
-    assert weights[Method.TMKD].sm == 0
-    assert weights[Method.MIXKD].sm == weights[Method.MIXKD].tmkd == 1
+    assert METHODS.keys() == set(Method)
+    assert {weights[Term.MLE] for weights in METHODS.values()} == {1.0}
+    assert not METHODS[Method.FINETUNE].distilled
+    assert not METHODS[Method.KD].mixed
+    assert METHODS[Method.TMKD][Term.SM] == 0
+    assert METHODS[Method.MIXKD][Term.SM] == METHODS[Method.MIXKD][Term.TMKD] == 1
 
 
 def test_weights_refuse_negative_values() -> None:
-    with pytest.raises(ConfigError, match="--alpha"):
-        Weights(sm=-1.0)
+    with pytest.raises(ConfigError, match="--alpha-sm must be at least 0"):
+        Weights({Term.MLE: 1.0, Term.SM: -1.0})
+    with pytest.raises(ConfigError, match="every weight of the objective is 0"):
+        Weights({Term.MLE: 0.0})

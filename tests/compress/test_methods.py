@@ -8,9 +8,7 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification
 
-from mixkd.compress.config import DistillConfig, FinetuneConfig, Method
-from mixkd.compress.distill import distill
-from mixkd.compress.finetune import finetune
+from mixkd.compress import DistillConfig, FinetuneConfig, Method, distill, finetune
 from mixkd.corpus.corpus import open_corpus
 from mixkd.metrics import HEADLINE
 from mixkd.task import PROBLEM_TYPES, Task

@@ -5,11 +5,12 @@ import pytest
 import torch
 
 from mixkd.compress.mixup import Mix, draw_mix, mix_embeddings, mix_masks, mix_segments
+from mixkd.compress.weights import Mixing
 
 
 def draw(rows: int, *, ratio: float = 1.0, beta: float = 0.4, per_batch: bool = False, seed: int = 0) -> Mix:
     generator = torch.Generator().manual_seed(seed)
-    return draw_mix(rows, ratio=ratio, beta=beta, per_batch=per_batch, generator=generator)
+    return draw_mix(rows, Mixing(ratio=ratio, beta=beta, per_batch=per_batch), generator=generator)
 
 
 @pytest.mark.parametrize("rows", [2, 3, 32])

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file
 
+from mixkd.compress import distill
 from mixkd.compress.checkpoints import load_tokenizer
-from mixkd.compress.config import DistillConfig, Method
-from mixkd.compress.distill import distill
+from mixkd.compress.config import DistillConfig
+from mixkd.compress.weights import Method
 from mixkd.corpus.corpus import open_corpus
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
@@ -23,10 +24,10 @@ EPOCHS, BATCH = 3, 5
 # Every process writes what its steps saw and drew, and whether it wrote the result.
 _SPY = """
 import json, os, sys
-from mixkd.compress import run, trainer
+from mixkd.compress import objective, run, trainer
 from mixkd.cli import main
 log = open(os.environ["SPY"] + os.environ["RANK"], "w")
-compute, draw, save = trainer.ObjectiveTrainer.compute_loss, trainer.draw_mix, run._save
+compute, draw, write = trainer.ObjectiveTrainer.compute_loss, objective.draw_mix, run.RunRecord.write
 def compute_loss(self, model, inputs, *arguments, **options):
     seen = [row[row != 0].tolist() for row in inputs["input_ids"]]
     log.write(json.dumps({"epoch": int(self.state.epoch), "seen": seen}) + "\\n")
@@ -35,10 +36,11 @@ def draw_mix(*arguments, **options):
     mix = draw(*arguments, **options)
     log.write(json.dumps({"shares": mix.lam.tolist()}) + "\\n")
     return mix
-def _save(*arguments):
+def write_record(*arguments):
     log.write(json.dumps({"saved": True}) + "\\n")
-    save(*arguments)
-trainer.ObjectiveTrainer.compute_loss, trainer.draw_mix, run._save = compute_loss, draw_mix, _save
+    write(*arguments)
+trainer.ObjectiveTrainer.compute_loss, objective.draw_mix = compute_loss, draw_mix
+run.RunRecord.write = write_record
 try:
     main()
 finally:

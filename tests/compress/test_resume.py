@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from mixkd.compress import distill
 from mixkd.compress.config import DistillConfig
-from mixkd.compress.distill import distill
 from mixkd.compress.trainer import COMPLETE
 from mixkd.corpus.corpus import open_corpus
 from mixkd.errors import ConfigError, OutputError
@@ -24,7 +24,7 @@ EPOCH_STEPS = 15
 
 # A server that has torch loaded already: a run that is killed in its first tenth of a second costs no more.
 _server = multiprocessing.get_context("forkserver")
-_server.set_forkserver_preload(["mixkd.compress.distill"])
+_server.set_forkserver_preload(["mixkd.compress.distillation"])
 
 
 def run(teacher: Path, data: Path, output: Path, resume: bool, options: dict[str, int]) -> None:

@@ -1,6 +1,7 @@
 """The two stages on tiny models: what they write, what they refuse, how they go on."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,10 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from transformers import AutoModel, AutoModelForSequenceClassification
 
-from mixkd.compress.config import DistillConfig, FinetuneConfig, Method, TaskChoice
-from mixkd.compress.distill import distill
-from mixkd.compress.finetune import finetune
+from mixkd.compress import DistillConfig, FinetuneConfig, Method, TrainingResult, distill, finetune
+from mixkd.compress.config import TaskChoice
 from mixkd.corpus.corpus import open_corpus
-from mixkd.errors import ConfigError, DataError, ModelError, OutputError
+from mixkd.errors import ConfigError, DataError, ModelError, OutputError, TrainingError
 from mixkd.labels import label_space_of
 from mixkd.outputs import fresh_folder
 from tests.tiny import ENCODERS, WORDS, tiny_classifier, tiny_tokenizer, write_student
@@ -189,6 +189,13 @@ def test_plain_kd_works_with_two_different_tokenizers(
     assert "accuracy" in result.metrics["test"]
 
 
+def test_hidden_states_of_two_tokenizers_are_refused(
+    teacher: Path, data: Path, foreign: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=r"different tokenizers.*--method kd"):
+        refused(teacher, data, tmp_path, student=str(foreign), method=Method.PKD)
+
+
 def test_hidden_states_of_two_widths_are_refused(teacher: Path, data: Path, tmp_path: Path) -> None:
     narrow = write_student(tmp_path / "narrow", tiny_classifier("bert", hidden_size=8))
     with pytest.raises(ConfigError, match="widths 8 and 16"):
@@ -201,7 +208,7 @@ def test_more_layers_than_the_teachers_are_refused(teacher: Path, data: Path, tm
 
 
 def test_more_tokens_than_positions_are_refused(teacher: Path, data: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="--max-length 500"):
+    with pytest.raises(ConfigError, match="--max-length must be at most 48"):
         refused(teacher, data, tmp_path, max_length=500)
 
 
@@ -236,3 +243,37 @@ def test_impossible_options_are_refused_by_name(options: dict[str, Any], named: 
 def test_all_problems_are_named_at_once() -> None:
     with pytest.raises(ConfigError, match=r"--epochs.*--beta"):
         DistillConfig(epochs=0, beta=0.0)
+
+
+@pytest.mark.parametrize("stage", ["finetune", "distill"])
+def test_training_ends_in_one_line_when_its_loss_is_no_longer_finite(
+    stage: str, teacher: Path, data: Path, tmp_path: Path
+) -> None:
+    # Steps so large that the weights overflow, after the first checkpoint.
+    options: dict[str, Any] = {**QUICK, "epochs": 9, "learning_rate": 1e9, "dropout": 0.0, "save_steps": 1}
+    train: Callable[[], object] = {
+        "finetune": lambda: finetune(teacher, data, tmp_path / "out", config=FinetuneConfig(**options)),
+        "distill": lambda: distill(teacher, data, tmp_path / "out", config=DistillConfig(**options)),
+    }[stage]
+    with pytest.raises(TrainingError, match=r"not a finite number at step \d+ of 36: lower --learning-rate"):
+        train()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_result_names_the_folder_and_the_metrics_of_every_split(
+    teacher: Path, data: Path, tmp_path: Path
+) -> None:
+    shown: list[tuple[str, int, int]] = []
+    result = distill(
+        teacher,
+        data,
+        tmp_path / "out",
+        config=DistillConfig(student_layers=1, **QUICK),
+        progress=lambda *step: shown.append(step),
+    )
+    assert isinstance(result, TrainingResult)
+    assert result.folder == tmp_path / "out"
+    assert result.metrics.keys() == {"validation", "test"}
+    assert shown[0] == ("training", 0, 4)
+    assert [done for what, done, total in shown if total == 4][-1] == 4
+    assert any("validation  loss" in what and "accuracy" in what for what, _, _ in shown)

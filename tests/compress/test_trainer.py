@@ -1,10 +1,10 @@
-"""The step inside transformers.Trainer against a loop written by hand from the paper's equations."""
+"""The objective in transformers.Trainer and in a plain loop, against the paper's equations written out."""
 
 import copy
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody knows
@@ -13,16 +13,17 @@ from transformers import PreTrainedModel
 
 from mixkd.compress.batches import LengthGroupedSampler
 from mixkd.compress.checkpoints import load_classifier, load_tokenizer
-from mixkd.compress.config import DistillConfig, Method
+from mixkd.compress.config import DistillConfig
 from mixkd.compress.data import Collator, TrainingData, prepare, token_counts
 from mixkd.compress.inputs import Selection
-from mixkd.compress.losses import Weights
-from mixkd.compress.mixup import Mix, draw_mix
-from mixkd.compress.run import set_dropout
+from mixkd.compress.mixup import draw_mix
+from mixkd.compress.objective import Objective, step_generator
 from mixkd.compress.student import cut_layers
-from mixkd.compress.trainer import ObjectiveTrainer
+from mixkd.compress.trainer import ObjectiveTrainer, set_dropout
+from mixkd.compress.weights import Method, Term
 from mixkd.corpus.corpus import open_corpus
 from mixkd.labels import label_space_of
+from mixkd.task import Task
 
 STEPS, BATCH, RATE = 6, 8, 1e-3
 
@@ -67,13 +68,9 @@ def by_trainer(
             losses.append(loss.item())
             return loss
 
-    teacher, student = models[0], copy.deepcopy(models[1])
+    student = copy.deepcopy(models[1])
     trainer = Recording(
-        student,
-        teacher=teacher,
-        weights=Weights(mle=1.0, **config.alphas()),
-        mixing=config,
-        labels=rows[1].labels,
+        objective_of(config, models[0], student),
         config=config,
         train=rows[0].train,
         validation=rows[0].evaluated["validation"],
@@ -87,6 +84,40 @@ def by_trainer(
     return losses[:STEPS], dict(student.state_dict())
 
 
+def objective_of(config: DistillConfig, teacher: PreTrainedModel, student: PreTrainedModel) -> Objective:
+    return Objective(
+        student, teacher, task=Task.SINGLE_LABEL, weights=config.weights(), mixing=config.mixing()
+    )
+
+
+def by_plain_loop(
+    config: DistillConfig,
+    models: tuple[PreTrainedModel, PreTrainedModel],
+    rows: tuple[TrainingData, Collator],
+) -> tuple[list[float], dict[str, Tensor]]:
+    """The objective in a loop without a trainer."""
+    student = copy.deepcopy(models[1]).train()
+    objective = objective_of(config, models[0], student)
+    trained = [p for p in student.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=RATE, weight_decay=0.0)
+    losses = []
+    for step, batch in enumerate(batches(config, rows)):
+        terms = objective(batch, generator=step_generator(config.seed, step=step))
+        assert terms.values.keys() == {term for term in Term if config.weights()[term]}
+        terms.loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(terms.loss.item())
+    return losses, dict(student.state_dict())
+
+
+def batches(config: DistillConfig, rows: tuple[TrainingData, Collator]) -> Iterator[dict[str, Tensor]]:
+    """Yield the batches of the trainer's steps."""
+    order = list(LengthGroupedSampler(token_counts(rows[0].train), batch_size=BATCH, seed=config.seed))
+    for step in range(STEPS):
+        yield rows[1]([rows[0].train[i] for i in order[step * BATCH : (step + 1) * BATCH]])
+
+
 def by_hand(
     config: DistillConfig,
     models: tuple[PreTrainedModel, PreTrainedModel],
@@ -94,17 +125,15 @@ def by_hand(
 ) -> tuple[list[float], dict[str, Tensor]]:
     """The paper's loop: one forward per term, every sum written out; the pairs and shares of the trainer."""
     teacher, student = models[0], copy.deepcopy(models[1])
-    alphas = config.alphas()
+    alphas = config.weights()
     student.train()
     trained = [p for p in student.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=RATE, weight_decay=0.0)
-    order = list(LengthGroupedSampler(token_counts(rows[0].train), batch_size=BATCH, seed=config.seed))
     losses = []
-    for step in range(STEPS):
-        batch = rows[1]([rows[0].train[i] for i in order[step * BATCH : (step + 1) * BATCH]])
+    for step, batch in enumerate(batches(config, rows)):
         y = batch["labels"].argmax(dim=1)
         loss = F.cross_entropy(student(**_inputs(batch)).logits, y)
-        mix = _same_draw(config, step, len(y))
+        mix = draw_mix(len(y), config.mixing(), generator=step_generator(config.seed, step=step))
         i, j, lam = mix.first, mix.second, mix.lam.double()
         mixed: dict[str, Tensor] = {
             "attention_mask": torch.maximum(batch["attention_mask"][i], batch["attention_mask"][j])
@@ -112,14 +141,14 @@ def by_hand(
         logits = student(inputs_embeds=_mixed(student, batch, i, j, lam), **mixed).logits
         log_p = logits.log_softmax(dim=1)
         pairs = range(len(i))
-        loss = loss - alphas["sm"] * (lam * log_p[pairs, y[i]] + (1 - lam) * log_p[pairs, y[j]]).mean()
+        loss = loss - alphas[Term.SM] * (lam * log_p[pairs, y[i]] + (1 - lam) * log_p[pairs, y[j]]).mean()
         with torch.no_grad():
             answers = teacher(inputs_embeds=_mixed(teacher, batch, i, j, lam), **mixed).logits
-        loss = loss + alphas["tmkd"] * (logits - answers).square().mean()
-        if alphas["kd"]:
+        loss = loss + alphas[Term.TMKD] * (logits - answers).square().mean()
+        if alphas[Term.KD]:
             with torch.no_grad():
                 answers = teacher(**_inputs(batch)).logits
-            loss = loss + alphas["kd"] * (student(**_inputs(batch)).logits - answers).square().mean()
+            loss = loss + alphas[Term.KD] * (student(**_inputs(batch)).logits - answers).square().mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -139,18 +168,6 @@ def _mixed(model: PreTrainedModel, batch: dict[str, Tensor], i: Tensor, j: Tenso
     )
 
 
-def _same_draw(config: DistillConfig, step: int, rows: int) -> Mix:
-    stream = np.random.SeedSequence([config.seed, step, 0, 0])
-    generator = torch.Generator().manual_seed(int(stream.generate_state(1)[0]))
-    return draw_mix(
-        rows,
-        ratio=config.mixup_ratio,
-        beta=config.beta,
-        per_batch=config.lambda_per_batch,
-        generator=generator,
-    )
-
-
 @pytest.mark.parametrize(
     "options",
     [
@@ -160,7 +177,7 @@ def _same_draw(config: DistillConfig, step: int, rows: int) -> Mix:
     ],
     ids=["mixkd", "tmkd", "mixkd-with-kd"],
 )
-def test_trainer_equals_the_hand_written_loop(
+def test_trainer_and_plain_loop_equal_the_paper_written_by_hand(
     options: dict[str, Any],
     models: tuple[PreTrainedModel, PreTrainedModel],
     rows: tuple[TrainingData, Collator],
@@ -176,6 +193,10 @@ def test_trainer_equals_the_hand_written_loop(
         max_length=32,
     )
     losses, weights = by_trainer(config, models, rows, tmp_path)
+    plain, plain_weights = by_plain_loop(config, models, rows)
+    assert plain == pytest.approx(losses, rel=1e-12)
+    for name, tensor in weights.items():
+        torch.testing.assert_close(tensor, plain_weights[name], rtol=0, atol=1e-6 * RATE)
     expected, expected_weights = by_hand(config, models, rows)
     assert losses == pytest.approx(expected, rel=1e-6)
     moved = max((weights[name] - models[1].state_dict()[name]).abs().max().item() for name in weights)

@@ -9,10 +9,9 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification
 
+from mixkd.compress import distill, finetune
 from mixkd.compress.checkpoints import model_inputs
 from mixkd.compress.config import DistillConfig, FinetuneConfig
-from mixkd.compress.distill import distill
-from mixkd.compress.finetune import finetune
 from mixkd.corpus.corpus import open_corpus
 from mixkd.export import ExportConfig, export
 from mixkd.runtime import Classifier

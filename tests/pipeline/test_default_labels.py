@@ -7,9 +7,8 @@ import pytest
 
 from mixkd.bench import bench
 from mixkd.bench.config import BenchConfig
+from mixkd.compress import distill, finetune
 from mixkd.compress.config import DistillConfig, FinetuneConfig
-from mixkd.compress.distill import distill
-from mixkd.compress.finetune import finetune
 from mixkd.corpus.corpus import Corpus, open_corpus
 from mixkd.export import ExportConfig, export
 from mixkd.runtime import open_bundle

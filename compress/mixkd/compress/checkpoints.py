@@ -132,6 +132,14 @@ def most_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | Non
     return int(min((limit for limit in limits if limit), default=_NO_LIMIT))
 
 
+def non_finite_weight(model: nn.Module) -> str | None:
+    """Return the name of a weight that holds NaN or infinity, or None."""
+    for name, parameter in model.named_parameters():
+        if not torch.isfinite(parameter).all():
+            return name
+    return None
+
+
 def model_inputs(model: PreTrainedModel, batch: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return the tensors of a batch that the model's forward takes as input.
 
@@ -185,6 +193,5 @@ def _names_code(file: Path) -> bool:
 
 
 def _check_weights(model: PreTrainedModel, folder: Path) -> None:
-    for name, parameter in model.named_parameters():
-        if not torch.isfinite(parameter).all():
-            raise ModelError(f"{folder} has NaN or infinite weights ({name}): train or download it again")
+    if name := non_finite_weight(model):
+        raise ModelError(f"{folder} has NaN or infinite weights ({name}): train or download it again")

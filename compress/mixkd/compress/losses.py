@@ -10,45 +10,19 @@ row, a probability row, a multi-hot row, a single number. A row that holds NaN h
 computed in float32 or wider whatever the models ran in, and is a mean over the rows it is defined on.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody knows
 from torch import Tensor
 
-from mixkd.compress.config import Distance
+from mixkd.compress.weights import Distance, Term, Weights
 from mixkd.errors import ConfigError, MkdError
 from mixkd.task import Task
 
 
 class ShapeError(MkdError):
     """Two tensors that must agree in shape don't."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Weights:
-    """The α of every term. The named methods differ in nothing else."""
-
-    mle: float = 1.0
-    sm: float = 0.0
-    tmkd: float = 0.0
-    kd: float = 0.0
-    hidden: float = 0.0
-
-    def __post_init__(self) -> None:
-        values = (self.mle, self.sm, self.tmkd, self.kd, self.hidden)
-        if min(values) < 0 or max(values) == 0:
-            raise ConfigError(f"the weights {values} must be 0 or more, one of them above 0: set --alpha-...")
-
-    @property
-    def mixed(self) -> bool:
-        """Whether any term looks at mixed examples."""
-        return self.sm > 0 or self.tmkd > 0
-
-    @property
-    def distilled(self) -> bool:
-        """Whether any term asks the teacher."""
-        return self.tmkd > 0 or self.kd > 0 or self.hidden > 0
 
 
 def label_loss(logits: Tensor, targets: Tensor, *, task: Task) -> Tensor:
@@ -175,6 +149,6 @@ def _check_same_shape(first: Tensor, second: Tensor) -> None:
         raise ShapeError(f"shapes {tuple(first.shape)} and {tuple(second.shape)} differ")
 
 
-def weighted_sum(terms: dict[str, Tensor], weights: Weights) -> Tensor:
-    """L = Σ α_k L_k over the terms that were computed, named as the fields of `Weights`."""
-    return torch.stack([getattr(weights, name) * term for name, term in terms.items()]).sum()
+def weighted_sum(terms: Mapping[Term, Tensor], weights: Weights) -> Tensor:
+    """L = Σ α_k L_k over the terms that were computed."""
+    return torch.stack([weights[term] * value for term, value in terms.items()]).sum()

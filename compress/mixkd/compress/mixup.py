@@ -1,13 +1,19 @@
-"""One mixed batch: which examples are paired, in what shares, and what the model then sees.
+"""One mixed batch: which examples are paired, with what λ, and what a model then gets as input.
 
-Everything is drawn on the CPU from a generator that the caller seeds by step, so the pairs and shares of a
-step are the same on every device, and after a resume.
+Pairs are drawn on the CPU from a generator that the caller seeds by step, so the pairs of a step are the same
+on every device, and after a resume.
 """
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from transformers import PreTrainedModel
+
+from mixkd.compress.weights import Mixing
+
+Batch = dict[str, Tensor]
+"""Tensors by name; the first dimension of each is B."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +23,7 @@ class Mix:
     Attributes:
         first: (M,) row indices i.
         second: (M,) row indices p(i), p without fixed points where the batch has two rows or more.
-        lam: (M,) λ_i, the share of the first, float32.
+        lam: (M,) λ_i, the weight of the first, float32.
     """
 
     first: Tensor
@@ -29,31 +35,53 @@ class Mix:
         return Mix(self.first.to(device), self.second.to(device), self.lam.to(device))
 
 
-def draw_mix(rows: int, *, ratio: float, beta: float, per_batch: bool, generator: torch.Generator) -> Mix:
+def draw_mix(rows: int, mixing: Mixing, *, generator: torch.Generator | None = None) -> Mix:
     """Draw round(ratio · rows) pairs (at least one) and their λ ~ Beta(beta, beta).
 
     Args:
         rows: Rows of the batch, B.
-        ratio: Mixed examples per original; above 1 a row is paired more than once.
-        beta: Both parameters of the Beta distribution, above 0.
-        per_batch: One λ for the whole batch instead of one per pair.
-        generator: Where the randomness comes from, on the CPU.
+        mixing: With a ratio above 1, a row is in more than one pair.
+        generator: The source of randomness, on the CPU; None takes torch's global one.
     """
-    wanted = max(1, round(ratio * rows))
+    wanted = max(1, round(mixing.ratio * rows))
     first, second = [], []
     for _ in range(-(-wanted // rows)):
         # One cycle through a random order: every row has a partner, none is its own.
         order = torch.randperm(rows, generator=generator)
         first.append(order)
         second.append(order.roll(1))
-    lam = _draw_beta(beta, 1 if per_batch else wanted, generator)
+    lam = _draw_beta(mixing.beta, 1 if mixing.per_batch else wanted, generator)
     return Mix(torch.cat(first)[:wanted], torch.cat(second)[:wanted], lam.expand(wanted).clone())
 
 
-def _draw_beta(beta: float, count: int, generator: torch.Generator) -> Tensor:
+def _draw_beta(beta: float, count: int, generator: torch.Generator | None) -> Tensor:
     # Beta(a, a) = G1 / (G1 + G2) for two Gamma(a) variables; torch.distributions takes no generator.
     gammas = torch._standard_gamma(torch.full((2, count), beta, dtype=torch.float64), generator=generator)
     return (gammas[0] / gammas.sum(dim=0).clamp(min=torch.finfo(torch.float64).tiny)).float()
+
+
+def mixed_inputs(model: PreTrainedModel, batch: Batch, mix: Mix, *, originals: bool) -> Batch:
+    """Return a model's inputs for mixed examples: the one place where pairs become inputs.
+
+    Args:
+        model: Student or teacher; its own word embeddings are mixed.
+        batch: `input_ids` and `attention_mask` of the original examples in the model's own tokens, (B, T),
+            and `token_type_ids` where the tokenizer has them.
+        mix: The M pairs.
+        originals: Put the B original examples before the mixed ones.
+
+    Returns:
+        `inputs_embeds`, (M, T, H) or (B + M, T, H), and mask and segments of the same rows.
+    """
+    embeddings = model.get_input_embeddings()(batch["input_ids"])  # (B, T, H)
+    mask = batch["attention_mask"]
+    parts = {"inputs_embeds": [mix_embeddings(embeddings, mix)], "attention_mask": [mix_masks(mask, mix)]}
+    if "token_type_ids" in batch:
+        parts["token_type_ids"] = [mix_segments(batch["token_type_ids"], mask, mix)]
+    if originals:
+        unmixed = {**batch, "inputs_embeds": embeddings}
+        parts = {name: [unmixed[name], *part] for name, part in parts.items()}
+    return {name: torch.cat(part) for name, part in parts.items()}
 
 
 def mix_embeddings(embeddings: Tensor, mix: Mix) -> Tensor:

@@ -1,17 +1,25 @@
-"""What a training shows: transformers' progress bar on a terminal, a line now and then elsewhere."""
+"""What a training tells of itself while it runs: steps, loss, validation metrics, time left."""
 
 import time
 from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from mixkd.console import warn
+from mixkd.progress import Progress
+
+_TIMINGS = ("_runtime", "_per_second", "_time")
 
 
-class LineReporter(TrainerCallback):
-    """Writes one short line to stderr for every log entry: step, loss, validation metrics, time left."""
+class ProgressReporter(TrainerCallback):
+    """Reports every step of a training, in its first process.
 
-    def __init__(self) -> None:
+    Args:
+        progress: Called with the newest loss or validation metrics, the steps done and all steps.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._newest = "training"
         self._started = time.monotonic()
         self._first_step = 0
 
@@ -20,6 +28,13 @@ class LineReporter(TrainerCallback):
     ) -> None:
         """Start the clock; a resumed run starts at its checkpoint's step."""
         self._started, self._first_step = time.monotonic(), state.global_step
+        self._report(state)
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Report the step."""
+        self._report(state)
 
     def on_log(
         self,
@@ -29,14 +44,19 @@ class LineReporter(TrainerCallback):
         logs: dict[str, Any] | None = None,
         **_: Any,
     ) -> None:
-        """Write the line."""
+        """Take note of loss or validation metrics, and report them."""
         logs = logs or {}
         shown = {name.removeprefix("eval_"): logs[name] for name in logs if _worth_showing(name)}
-        if not shown or not state.is_world_process_zero:
+        if not shown:
             return
         kind = "validation" if any(name.startswith("eval_") for name in logs) else "training"
         values = "  ".join(f"{name} {value:.4f}" for name, value in shown.items())
-        warn(f"step {state.global_step}/{state.max_steps}  {kind}  {values}  {self._left(state)}")
+        self._newest = f"step {state.global_step}/{state.max_steps}  {kind}  {values}  {self._left(state)}"
+        self._report(state)
+
+    def _report(self, state: TrainerState) -> None:
+        if state.is_world_process_zero:
+            self._progress(self._newest, state.global_step, state.max_steps)
 
     def _left(self, state: TrainerState) -> str:
         done = state.global_step - self._first_step
@@ -45,5 +65,4 @@ class LineReporter(TrainerCallback):
 
 
 def _worth_showing(name: str) -> bool:
-    timings = ("_runtime", "_per_second", "_time")
-    return name == "loss" or (name.startswith("eval_") and not name.endswith(timings))
+    return name == "loss" or (name.startswith("eval_") and not name.endswith(_TIMINGS))

@@ -1,37 +1,43 @@
-"""What the two training stages share: the work folder, the run of the trainer, the evaluation, `run.json`."""
+"""One training from empty folder to result: its work folder, data, trainer, evaluation and record."""
 
+import shutil
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from numpy import float32
 from numpy.typing import NDArray
-from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
-from mixkd.compress.checkpoints import most_tokens, quiet_transformers
-from mixkd.compress.config import DistillConfig, TrainingConfig
+from mixkd.compress.checkpoints import non_finite_weight, quiet_transformers
+from mixkd.compress.config import TrainingConfig
 from mixkd.compress.data import Collator, TrainingData, prepare, quiet_datasets, training_rows
 from mixkd.compress.first_token import first_token_only
-from mixkd.compress.losses import Weights
+from mixkd.compress.locate import weights_digest
+from mixkd.compress.objective import Objective
 from mixkd.compress.processes import process_state, shared_work_folder
 from mixkd.compress.teacher_pass import teacher_logits
-from mixkd.compress.trainer import COMPLETE, ObjectiveTrainer, last_checkpoint
+from mixkd.compress.trainer import COMPLETE, ObjectiveTrainer, complete_checkpoints, set_dropout
 from mixkd.corpus.corpus import Corpus
+from mixkd.errors import TrainingError
 from mixkd.labels import LabelSpace
+from mixkd.progress import Progress
 from mixkd.runs import RunRecord, data_fingerprint, guard_resume, request_of
 
-_REQUEST = "request.json"
 _CHECKPOINTS = "checkpoints"
 _KEEP = f"{_CHECKPOINTS}/checkpoint-*/{COMPLETE}"
+_TIMINGS = ("m_runtime", "m_samples_per_second", "m_steps_per_second", "m_model_preparation_time")
+
+Metrics = dict[str, dict[str, float]]
+"""Per evaluated split: metric name to value, rates as fractions of one."""
 
 
 @dataclass(frozen=True, slots=True)
-class StageResult:
-    """What a training stage wrote, and how good it is.
+class TrainingResult:
+    """What a training wrote, and its metrics.
 
     Attributes:
         folder: The model, its tokenizer and `run.json`.
@@ -39,185 +45,235 @@ class StageResult:
     """
 
     folder: Path
-    metrics: dict[str, dict[str, float]]
+    metrics: Metrics
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """One training: what learns, from whom, on what, how.
-
-    Attributes:
-        stage: ``finetune`` or ``distill``.
-        model: What is trained, in place.
-        tokenizer: Its tokenizer, saved beside it.
-        teacher: Asked without gradient; None where no term needs it.
-        teacher_tokenizer: Its tokenizer, where it isn't the model's.
-        corpus: The data.
-        labels: The label space of model, teacher and data.
-        config: The options.
-        weights: The α of every term.
-        mixing: How pairs and shares are drawn.
-        origin: The teacher or model it started from, by option name.
-    """
-
-    stage: str
-    model: PreTrainedModel
-    tokenizer: PreTrainedTokenizerBase
-    teacher: PreTrainedModel | None
-    teacher_tokenizer: PreTrainedTokenizerBase | None = None
-    corpus: Corpus
-    labels: LabelSpace
-    config: TrainingConfig
-    weights: Weights
-    mixing: DistillConfig = field(default_factory=DistillConfig)
-    origin: dict[str, str] = field(default_factory=dict)
-
-
-def run_job(
-    make_job: Callable[[], Job],
+@contextmanager
+def open_run(
     output: Path,
     *,
+    stage: str,
+    origin: Mapping[str, str],
+    corpus: Corpus,
     seed: int,
     overwrite: bool,
     resume: bool,
     announce: Callable[[str], None],
-) -> StageResult:
-    """Train, evaluate and save; `output` appears whole or not at all.
+    progress: Progress,
+) -> Iterator["Run"]:
+    """Yield a training run; when the block ends, what it saved takes the place of `output`, whole.
 
-    Every process of a distributed run calls this; the first one reads and writes the files.
+    Every process of a distributed run enters it; the first one reads and writes the files. A run that is
+    killed, or ends with an error after its first checkpoint, can be resumed; one whose loss became NaN can't.
 
     Args:
-        make_job: Loads the models and checks them; called once the output folder is known to be usable.
         output: The folder to write.
-        seed: Of the new weights, such as a new head's.
+        stage: The command, for `run.json`.
+        origin: The models that the training starts from, by option name.
+        corpus: The data.
+        seed: Of everything random, also of newly initialised weights.
         overwrite: Replace what `output` holds.
-        resume: Go on from the last whole checkpoint of an interrupted run with the same options.
-        announce: Told what is odd about the data.
+        resume: Resume from the last complete checkpoint of an interrupted run with the same options and data.
+        announce: Called with problems of the data.
+        progress: Called with what is done, and how far it is.
+
+    Raises:
+        OutputError: If `output` may not be written.
     """
-    started = time.monotonic()
-    first = process_state().is_main_process
     with shared_work_folder(output, overwrite=overwrite, resume=resume, keep=_KEEP) as work:
         set_seed(seed)
-        job = make_job()
-        width, longest = job.model.config.hidden_size, most_tokens(job.model, job.tokenizer)
-        job = replace(job, config=job.config.resolve(width=width, longest=longest))
-        assert job.config.max_length is not None  # resolved
-        if first:
-            guard_resume(work / _REQUEST, request_of(job.corpus, config=job.config.as_dict(), **job.origin))
-        with process_state().main_process_first():  # the others find what it wrote
+        try:
+            with quiet_transformers(), quiet_datasets():
+                yield Run(work, stage, origin, corpus, resume, announce, progress)
+        except TrainingError:
+            # Every resumed run would end like this one.
+            if process_state().is_main_process:
+                shutil.rmtree(work / _CHECKPOINTS, ignore_errors=True)
+            raise
+
+
+class Run:
+    """The steps of a training, in the order of their use: `prepare`, `ask_teacher`, `train`, `save`."""
+
+    def __init__(
+        self,
+        work: Path,
+        stage: str,
+        origin: Mapping[str, str],
+        corpus: Corpus,
+        resume: bool,
+        announce: Callable[[str], None],
+        progress: Progress,
+    ) -> None:
+        self._work = work
+        self._stage = stage
+        self._origin = origin
+        self._corpus = corpus
+        self._resume = resume
+        self._announce = announce
+        self._progress = progress
+        self._first = process_state().is_main_process
+        self._started = time.monotonic()
+
+    def prepare(
+        self,
+        labels: LabelSpace,
+        tokenizer: PreTrainedTokenizerBase,
+        config: TrainingConfig,
+        *,
+        models: Sequence[Path],
+    ) -> TrainingData:
+        """Check and tokenise the data; announce its problems.
+
+        Args:
+            labels: The label space of model and data.
+            tokenizer: The tokenizer of the model that is trained.
+            config: The options, resolved.
+            models: The folders of the models that the training starts from.
+
+        Raises:
+            ConfigError: If an interrupted run had other options, data or models.
+            DataError: If the data is malformed or holds labels outside the label space.
+        """
+        assert config.max_length is not None  # resolved
+        if self._first:
+            weights = [weights_digest(folder) for folder in models]
+            request = request_of(self._corpus, config=config.as_dict(), **self._origin, weights=weights)
+            guard_resume(self._work / "request.json", request)
+        with process_state().main_process_first():  # the others read what it wrote
             data = prepare(
-                job.corpus,
-                job.labels,
-                job.tokenizer,
-                max_length=job.config.max_length,
-                selection=job.config,
-                cache=work / "data",
+                self._corpus,
+                labels,
+                tokenizer,
+                max_length=config.max_length,
+                selection=config,
+                cache=self._work / "data",
             )
-        if first:
-            for note in data.warnings:
-                announce(note)
+        if self._first:
+            for problem in data.warnings:
+                self._announce(problem)
+        return data
+
+    def ask_teacher(
+        self,
+        teacher: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        labels: LabelSpace,
+        data: TrainingData,
+        config: TrainingConfig,
+        *,
+        same_tokenizer: bool,
+    ) -> NDArray[float32]:
+        """Return the teacher's logits on the original training texts, (N, C), in the rows' order.
+
+        Args:
+            teacher: The teacher.
+            tokenizer: Its own tokenizer.
+            labels: The label space.
+            data: What `prepare` returned.
+            config: The options, resolved.
+            same_tokenizer: Whether the data was tokenised with an equal tokenizer.
+        """
+        assert config.max_length is not None  # resolved
+        rows = data.train
+        if not same_tokenizer:
+            with process_state().main_process_first():
+                rows = training_rows(
+                    self._corpus,
+                    labels,
+                    tokenizer,
+                    max_length=config.max_length,
+                    selection=config,
+                    cache=self._work / "teacher-data",
+                )
+        with first_token_only(teacher):
+            return teacher_logits(
+                teacher,
+                rows,
+                Collator(tokenizer, labels),
+                self._work / "teacher_logits.npy",
+                progress=self._progress,
+            )
+
+    def train(
+        self, objective: Objective, data: TrainingData, collator: Collator, config: TrainingConfig
+    ) -> Metrics:
+        """Train the objective's student in place and evaluate it on the other splits.
+
+        Raises:
+            ConfigError: If the hardware or the installation lacks what an option needs.
+            TrainingError: If the loss, or a weight, is no longer a finite number.
+        """
+        set_seed(config.seed)
+        student = objective.student
+        set_dropout(student, config.dropout)
+        student.get_input_embeddings().requires_grad_(not config.freeze_embeddings)
         with ExitStack() as stack:
-            stack.enter_context(quiet_transformers())
-            stack.enter_context(quiet_datasets())
-            for model in (job.model, job.teacher):
+            for model in (student, objective.teacher):
                 if model is not None:
                     stack.enter_context(first_token_only(model))
-            trainer = _trainer(job, data, work)
-            checkpoint = last_checkpoint(work / _CHECKPOINTS) if resume else None
-            trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
-            results = {name: _evaluate(trainer, rows) for name, rows in data.evaluated.items()}
-        if first:
-            _save(job, data, results, work, time.monotonic() - started)
-    return StageResult(output, results)
-
-
-def set_dropout(model: PreTrainedModel, share: float | None) -> None:
-    """Set every dropout of the model, in its modules and its config; None leaves them."""
-    if share is None:
-        return
-    for module in model.modules():
-        if isinstance(module, nn.Dropout):
-            module.p = share
-        # Attention implementations keep their own copy, under the names their authors chose.
-        for name in ("dropout_prob", "attention_dropout"):
-            if isinstance(getattr(module, name, None), float):
-                setattr(module, name, share)
-
-
-def _trainer(job: Job, data: TrainingData, work: Path) -> ObjectiveTrainer:
-    set_seed(job.config.seed)
-    set_dropout(job.model, job.config.dropout)
-    job.model.get_input_embeddings().requires_grad_(not job.config.freeze_embeddings)
-    collator = Collator(job.tokenizer, job.labels)
-    train = data.train
-    if job.teacher is not None and job.weights.kd > 0 and job.weights.hidden == 0:
-        # The teacher answers each original text once, not once an epoch.
-        train = train.add_column("row", np.arange(len(train)))
-        collator = replace(collator, teacher_logits=_ask_teacher(job, data, work))
-    return ObjectiveTrainer(
-        job.model,
-        teacher=job.teacher,
-        weights=job.weights,
-        mixing=job.mixing,
-        labels=job.labels,
-        config=job.config,
-        train=train,
-        validation=data.evaluated["validation"],
-        collator=collator,
-        checkpoints=work / _CHECKPOINTS,
-    )
-
-
-def _ask_teacher(job: Job, data: TrainingData, work: Path) -> NDArray[np.float32]:
-    assert job.teacher is not None
-    tokenizer, rows = job.tokenizer, data.train
-    if job.teacher_tokenizer is not None:
-        tokenizer = job.teacher_tokenizer
-        assert job.config.max_length is not None  # resolved
-        with process_state().main_process_first():
-            rows = training_rows(
-                job.corpus,
-                job.labels,
-                tokenizer,
-                max_length=job.config.max_length,
-                selection=job.config,
-                cache=work / "teacher-data",
+            trainer = ObjectiveTrainer(
+                objective,
+                config=config,
+                train=data.train,
+                validation=data.evaluated["validation"],
+                collator=collator,
+                checkpoints=self._work / _CHECKPOINTS,
+                progress=self._progress,
             )
-    return teacher_logits(job.teacher, rows, Collator(tokenizer, job.labels), work / "teacher_logits.npy")
+            complete = complete_checkpoints(self._work / _CHECKPOINTS) if self._resume else []
+            trainer.train(resume_from_checkpoint=str(complete[-1]) if complete else None)
+            if name := non_finite_weight(student):
+                raise TrainingError(f"the trained weights are not finite ({name}): lower --learning-rate")
+            return {split: self._evaluate(trainer, split, data) for split in data.evaluated}
+
+    def _evaluate(self, trainer: ObjectiveTrainer, split: str, data: TrainingData) -> dict[str, float]:
+        if self._first:
+            self._progress(f"evaluating on {split}", list(data.evaluated).index(split), len(data.evaluated))
+        found = trainer.predict(data.evaluated[split], metric_key_prefix="m").metrics or {}
+        return {
+            name.removeprefix("m_"): value for name, value in found.items() if not name.startswith(_TIMINGS)
+        }
+
+    def save(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        config: TrainingConfig,
+        data: TrainingData,
+        metrics: Metrics,
+    ) -> None:
+        """Write the model, its tokenizer and `run.json`, in the first process.
+
+        Args:
+            model: What was trained.
+            tokenizer: Its tokenizer.
+            config: The options, resolved.
+            data: What `prepare` returned.
+            metrics: What `train` returned.
+        """
+        if not self._first:
+            return
+        folder = self._work / "result"
+        model.save_pretrained(folder)
+        # How it was last told to pad and truncate is no part of a tokenizer.
+        tokenizer.backend_tokenizer.no_truncation()
+        tokenizer.backend_tokenizer.no_padding()
+        tokenizer.save_pretrained(folder)
+        logs = self._work / _CHECKPOINTS / "runs"  # where transformers puts TensorBoard's
+        if logs.is_dir():
+            logs.rename(folder / logs.name)
+        RunRecord(
+            stage=self._stage,
+            inputs={**self._origin, **_given(self._corpus.origin)},
+            config=config.as_dict(),
+            seed=config.seed,
+            data=data_fingerprint(self._corpus, data.rows),
+            metrics=metrics,
+            notes=data.warnings,
+            duration_s=round(time.monotonic() - self._started, 1),
+        ).write(folder)
 
 
-def _evaluate(trainer: ObjectiveTrainer, rows: Any) -> dict[str, float]:
-    found = trainer.predict(rows, metric_key_prefix="m").metrics or {}
-    return {name.removeprefix("m_"): value for name, value in found.items() if not name.startswith(_TIMINGS)}
-
-
-_TIMINGS = ("m_runtime", "m_samples_per_second", "m_steps_per_second", "m_model_preparation_time")
-
-
-def _save(
-    job: Job,
-    data: TrainingData,
-    results: dict[str, dict[str, float]],
-    work: Path,
-    took_s: float,
-) -> None:
-    folder = work / "result"
-    with quiet_transformers():
-        job.model.save_pretrained(folder)
-    # How it was last asked to pad and truncate is no part of a tokenizer.
-    job.tokenizer.backend_tokenizer.no_truncation()
-    job.tokenizer.backend_tokenizer.no_padding()
-    job.tokenizer.save_pretrained(folder)
-    logs = work / _CHECKPOINTS / "runs"  # where transformers puts TensorBoard's
-    if logs.is_dir():
-        logs.rename(folder / logs.name)
-    RunRecord(
-        stage=job.stage,
-        inputs={**job.origin, **{key: value for key, value in job.corpus.origin.items() if value}},
-        config=job.config.as_dict(),
-        seed=job.config.seed,
-        data=data_fingerprint(job.corpus, data.rows),
-        metrics=results,
-        notes=data.warnings,
-        duration_s=round(took_s, 1),
-    ).write(folder)
+def _given(origin: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in origin.items() if value}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mixkd.compress.inputs import Selection
 from mixkd.options import DataInputs, Group, option, required
-from mixkd.task import LEAST_LENGTH
+from mixkd.task import DEFAULT_LENGTH, LEAST_LENGTH
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ class AugmentConfig(Selection):
     )
     batch_size: int = option(32, "Texts per batch.", group=Group.TRANSLATION, least=1)
     max_length: int = option(
-        128,
+        DEFAULT_LENGTH,
         "Tokens per text and translation; longer ones are truncated.",
         group=Group.TRANSLATION,
         least=LEAST_LENGTH,

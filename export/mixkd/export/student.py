@@ -14,12 +14,11 @@ from mixkd.compress.locate import find_model
 from mixkd.errors import ConfigError, ModelError
 from mixkd.labels import LabelSpace, label_space_of
 from mixkd.runs import read_run
-from mixkd.task import Task
+from mixkd.task import DEFAULT_LENGTH, Task
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-DEFAULT_LENGTH = 128
 PROBE_TEXTS = ("", "a", "The first text that a model is asked.", "one two three four five six seven " * 20)
 """What every model is asked before it is exported, and every graph before it is written."""
 

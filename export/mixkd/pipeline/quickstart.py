@@ -7,9 +7,8 @@ from pathlib import Path
 from mixkd.bench import bench
 from mixkd.bench.config import BenchConfig
 from mixkd.bench.report.schema import Report
+from mixkd.compress import distill, finetune
 from mixkd.compress.config import MINILM, DistillConfig, FinetuneConfig
-from mixkd.compress.distill import distill
-from mixkd.compress.finetune import finetune
 from mixkd.corpus.corpus import Corpus, open_corpus
 from mixkd.export import export
 from mixkd.outputs import claim_folder
@@ -82,7 +81,7 @@ def quickstart(
         folder = output / name
         if not (resume and folder.is_dir()):
             announce(line)
-            run(folder, overwrite=not resume, resume=resume)
+            run(folder, overwrite=not resume, resume=resume, progress=progress)
     announce("4/4 measuring teacher and student")
     report = bench(
         output / "bundle",

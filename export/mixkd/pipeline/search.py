@@ -10,9 +10,9 @@ from mixkd.bench.report.figures import Evidence
 from mixkd.bench.report.files import write_report
 from mixkd.bench.report.schema import Report
 from mixkd.bench.targets.base import LocalTarget, Target
+from mixkd.compress import distill
 from mixkd.compress.checkpoints import load_classifier
 from mixkd.compress.config import DistillConfig
-from mixkd.compress.distill import distill
 from mixkd.compress.locate import find_model
 from mixkd.compress.student import layer_count
 from mixkd.corpus.corpus import Corpus
@@ -201,7 +201,13 @@ class _Search:
             self._announce(f"training {shape.name}")
             training = replace(self._distillation, student_layers=shape.layers, student=shape.model)
             distill(
-                self._teacher, self._corpus, student, config=training, resume=True, announce=self._announce
+                self._teacher,
+                self._corpus,
+                student,
+                config=training,
+                resume=True,
+                announce=self._announce,
+                progress=self._progress,
             )
         if not folder.is_dir():
             self._announce(f"exporting {candidate.name}")

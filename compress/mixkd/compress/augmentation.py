@@ -1,6 +1,6 @@
-"""Back-translation: every training text to another language and back, as more texts to train on.
+"""Back-translation: training texts to another language and back, as more texts to train on.
 
-The extra augmentation of Liang et al. 2021. What comes back keeps its text's label.
+The augmentation that Liang et al. 2021 add to MixKD. A paraphrase keeps its text's label.
 """
 
 import hashlib
@@ -23,12 +23,12 @@ from mixkd.compress.locate import find_model
 from mixkd.compress.processes import process_state
 from mixkd.compress.selection import choose_rows
 from mixkd.compress.translation import AugmentConfig
-from mixkd.corpus.corpus import Corpus, Example
+from mixkd.corpus.corpus import Corpus, Example, open_corpus
 from mixkd.corpus.files import Row, check_writable, write_rows
 from mixkd.errors import DataError, OutputError
 from mixkd.labels import stratum_of
 from mixkd.outputs import clear_write_errors
-from mixkd.progress import TerminalProgress
+from mixkd.progress import Progress, no_progress
 from mixkd.runs import refuse_another_request, request_of
 
 
@@ -38,7 +38,7 @@ class Augmented:
 
     Attributes:
         translated: Training texts, or pairs, that were translated.
-        written: Those that came back in other words, and so stand in the file.
+        written: Paraphrases in the file: those that differ from their texts.
     """
 
     translated: int
@@ -52,7 +52,7 @@ class Translator:
     Attributes:
         model: Any sequence-to-sequence model, in evaluation mode.
         tokenizer: Its tokenizer.
-        prefix: What the model wants before a text, or nothing.
+        prefix: Put before each text, such as a target language's token; may be empty.
         config: Length, beams, temperature.
     """
 
@@ -79,19 +79,26 @@ class Translator:
 
 
 def augment(
-    corpus: Corpus, output: Path, *, config: AugmentConfig, overwrite: bool = False, resume: bool = False
+    data: Corpus | str | Path,
+    output: str | Path,
+    *,
+    config: AugmentConfig | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: Progress = no_progress,
 ) -> Augmented:
     """Back-translate the training texts that a training with the same selection and seed would use.
 
-    Held-out validation texts are left out too, so that no paraphrase of them is trained on. What is done
-    stands in `OUTPUT.partial`, a line per text, from which an interrupted run goes on.
+    Held-out validation texts are left out, so that no paraphrase of them is trained on. Finished translations
+    are kept in `OUTPUT.partial`, a line per text, from which an interrupted run is resumed.
 
     Args:
-        corpus: At least a training split; labels may be missing.
+        data: The texts, or what `open_corpus` takes: at least a training split; labels may be missing.
         output: The file to write; its suffix says the format.
-        config: The options.
+        config: The options; None takes the defaults.
         overwrite: Replace the file.
-        resume: Go on with an interrupted run with the same options.
+        resume: Resume an interrupted run with the same options and data.
+        progress: Called with the texts done.
 
     Raises:
         DataError: If the corpus can't be read, or the format can't hold its labels.
@@ -99,6 +106,8 @@ def augment(
         ConfigError: If an interrupted run had other options.
         OutputError: If the file may not be written.
     """
+    corpus = data if isinstance(data, Corpus) else open_corpus(data)
+    output, config = Path(output), config or AugmentConfig()
     _check_file(output, overwrite=overwrite)
     rows = _rows(corpus, config, output)
     done = output.with_name(f"{output.name}.partial")
@@ -115,6 +124,7 @@ def augment(
                     (forward, backward),
                     done,
                     _names(corpus),
+                    progress,
                 )
     finally:
         _drop_if_empty(done)
@@ -128,7 +138,7 @@ def augment(
 def _check_file(output: Path, *, overwrite: bool) -> None:
     check_writable(output)
     if output.is_dir() or (output.exists() and not overwrite):
-        raise OutputError(f"{output} already stands there: give --overwrite to replace it, or another name")
+        raise OutputError(f"{output} already exists: give --overwrite to replace it, or another name")
 
 
 def _rows(corpus: Corpus, config: AugmentConfig, output: Path) -> NDArray[np.int64]:
@@ -137,7 +147,7 @@ def _rows(corpus: Corpus, config: AugmentConfig, output: Path) -> NDArray[np.int
     classes = array("q")
     for example in corpus.read("train"):
         if not isinstance(example.label, str | None) and output.suffix.lower() != ".jsonl":
-            raise DataError(f"{output} can't hold several labels of a text: name a .jsonl file")
+            raise DataError(f"{output} can't hold several labels per text: name a .jsonl file")
         classes.append(numbers.setdefault(stratum_of(example.label), len(numbers)))
     return choose_rows(np.array(classes), config, hold_out="validation" not in corpus.splits)[0]
 
@@ -188,10 +198,11 @@ def _translate(
     directions: tuple[Translator, Translator],
     done: Path,
     names: list[str],
+    progress: Progress,
 ) -> None:
     config = directions[0].config
     translated = 0
-    with done.open("a", encoding="utf-8") as file, TerminalProgress() as progress:
+    with done.open("a", encoding="utf-8") as file:
         while batch := list(islice(examples, config.batch_size)):
             _seed(config.seed, batch)
             texts = [part for e in batch for part in (e.text, e.text2) if part is not None]

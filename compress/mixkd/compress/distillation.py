@@ -1,0 +1,143 @@
+"""Distillation: a teacher and texts to a student."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from mixkd.compress.checkpoints import load_classifier, load_tokenizer, load_with_new_head, most_tokens
+from mixkd.compress.config import DistillConfig
+from mixkd.compress.data import Collator
+from mixkd.compress.locate import find_model
+from mixkd.compress.objective import Objective
+from mixkd.compress.run import TrainingResult, open_run
+from mixkd.compress.student import cut_layers, layer_count
+from mixkd.compress.weights import Term, Weights
+from mixkd.corpus.corpus import Corpus, open_corpus
+from mixkd.errors import ConfigError
+from mixkd.labels import label_space_of
+from mixkd.progress import Progress, no_progress
+from mixkd.task import Task
+
+
+def distill(
+    teacher: str | Path,
+    data: Corpus | str | Path,
+    output: str | Path,
+    *,
+    config: DistillConfig | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    announce: Callable[[str], None] = lambda _: None,
+    progress: Progress = no_progress,
+) -> TrainingResult:
+    """Distil a teacher into a student: a Hugging Face folder with a `run.json`.
+
+    Args:
+        teacher: A fine-tuned sequence classifier: a folder, or a name on the hub.
+        data: The texts, or what `open_corpus` takes: at least a training split, with the teacher's labels or
+            none.
+        output: The folder to write.
+        config: The options; None takes the defaults.
+        overwrite: Replace what `output` holds.
+        resume: Resume an interrupted run.
+        announce: Called with problems of the data, before the training.
+        progress: Called with what is done, and how far it is.
+
+    Raises:
+        ModelError: If the teacher can't be found, has no trained head, or can't be cut.
+        DataError: If the corpus can't be read or holds labels that the teacher doesn't have.
+        ConfigError: If the options don't fit teacher or student, such as mixing with two tokenizers, or an
+            interrupted run had others.
+        TrainingError: If the loss becomes NaN.
+        OutputError: If `output` may not be written.
+    """
+    config = config or DistillConfig()
+    corpus = data if isinstance(data, Corpus) else open_corpus(data)
+    with open_run(
+        Path(output),
+        stage="distill",
+        origin={"teacher": str(teacher)},
+        corpus=corpus,
+        seed=config.seed,
+        overwrite=overwrite,
+        resume=resume,
+        announce=announce,
+        progress=progress,
+    ) as run:
+        folder = find_model(str(teacher))
+        model, own_tokenizer = load_classifier(folder), load_tokenizer(folder)
+        labels = label_space_of(model.config.to_dict(), model=str(teacher))
+        student, tokenizer, started_from = _student(model, own_tokenizer, folder, config)
+        shared, weights = same_tokenizer(own_tokenizer, tokenizer), config.weights()
+        _check_pair(weights, student, model, shared_tokenizer=shared)
+        objective = _objective(student, model, labels.task, config)
+        longest = min(most_tokens(student, tokenizer), most_tokens(model, own_tokenizer))
+        config = config.resolve(width=student.config.hidden_size, longest=longest)
+        prepared = run.prepare(labels, tokenizer, config, models=[folder, started_from])
+        collator = Collator(tokenizer, labels)
+        if weights[Term.KD] > 0 and weights[Term.HIDDEN] == 0:
+            # The teacher's logits on each original text are computed once, not once per epoch.
+            known = run.ask_teacher(model, own_tokenizer, labels, prepared, config, same_tokenizer=shared)
+            prepared, collator = prepared.numbered(), Collator(tokenizer, labels, teacher_logits=known)
+        metrics = run.train(objective, prepared, collator, config)
+        run.save(student, tokenizer, config, prepared, metrics)
+    return TrainingResult(Path(output), metrics)
+
+
+def _student(
+    teacher: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path, config: DistillConfig
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, Path]:
+    """Return the untrained student, its tokenizer, and the folder that its weights come from."""
+    if config.student is None:
+        layers = config.student_layers or max(1, layer_count(teacher) // 2)
+        return cut_layers(teacher, layers, keep=config.keep), tokenizer, folder
+    folder = find_model(config.student)
+    labels = label_space_of(teacher.config.to_dict(), model="the teacher")
+    return load_with_new_head(folder, labels), load_tokenizer(folder), folder
+
+
+def _objective(
+    student: PreTrainedModel, teacher: PreTrainedModel, task: Task, config: DistillConfig
+) -> Objective:
+    weights = config.weights()
+    return Objective(
+        student,
+        teacher if weights.distilled else None,
+        task=task,
+        weights=weights,
+        mixing=config.mixing(),
+        distance=config.distance,
+        temperature=config.temperature,
+    )
+
+
+def _check_pair(
+    weights: Weights, student: PreTrainedModel, teacher: PreTrainedModel, *, shared_tokenizer: bool
+) -> None:
+    if (weights.mixed or weights[Term.HIDDEN] > 0) and not shared_tokenizer:
+        raise ConfigError(
+            "teacher and student have different tokenizers, so neither texts can be mixed nor hidden states "
+            "be matched token by token: use --method kd"
+        )
+    if weights[Term.HIDDEN] > 0:
+        if student.config.hidden_size != teacher.config.hidden_size:
+            raise ConfigError(
+                f"hidden states of widths {student.config.hidden_size} and {teacher.config.hidden_size} "
+                "can't be matched: use --alpha-hidden 0"
+            )
+        if layer_count(student) < 2:
+            raise ConfigError("a student of one layer has no inner layer to match: use --alpha-hidden 0")
+
+
+def same_tokenizer(first: PreTrainedTokenizerBase, second: PreTrainedTokenizerBase) -> bool:
+    """Return whether two fast tokenizers give every text the same ids."""
+    return bool(_recipe(first) == _recipe(second))
+
+
+def _recipe(tokenizer: PreTrainedTokenizerBase) -> Any:
+    recipe = json.loads(tokenizer.backend_tokenizer.to_str())
+    # How a tokenizer was last told to pad and truncate is state, not part of what it is.
+    return {key: value for key, value in recipe.items() if key not in {"padding", "truncation", "version"}}
