@@ -1,6 +1,6 @@
 """Compares two reports: what became worse, beyond what noise explains."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -24,11 +24,11 @@ class Figure(StrEnum):
     """The task's main metric."""
 
 
-_MOST_DRAWN = 10**9
-"""Samples drawn for one comparison, about a minute; the two reports and their counts may be a stranger's."""
+_MOST_DRAWN = 5 * 10**8
+"""Samples drawn for one comparison, some 20 s; the two reports and their counts may be a stranger's."""
 
-_DRAW_COST = 1000
-"""What one draw costs beside its samples, in samples."""
+_AT_ONCE = 2**18
+"""Samples that are drawn in one step: a few megabytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,13 +148,13 @@ class _Pair:
         if not (old.samples and new.samples and old.latency and new.latency):
             return
         before, after = _blocks(old), _blocks(new)
-        for figure, statistic in ((Figure.P50, _p50), (Figure.P90, _p90)):
-            ratio = _ratio_of_runs(before, after, statistic, resampling)
+        for figure, share in ((Figure.P50, 0.5), (Figure.P90, 0.9)):
+            ratio = _ratio_of_runs(before, after, share, resampling)
             growth = Interval(ratio.value - 1, ratio.low - 1, ratio.high - 1)
             yield self._change(
                 figure,
-                statistic(before.ravel()),
-                statistic(after.ravel()),
+                _quantile(before, share),
+                _quantile(after, share),
                 growth,
                 regressed=ratio.low > 1 + self.allowed,
             )
@@ -194,7 +194,7 @@ class _Pair:
 
 def _check_work(pairs: Sequence[tuple[Row, Row]], resampling: Resampling) -> None:
     samples = sum(
-        _DRAW_COST + len(old.samples.total_ns) + len(new.samples.total_ns)
+        len(old.samples.total_ns) + len(new.samples.total_ns)
         for old, new in pairs
         if old.samples and new.samples
     )
@@ -205,18 +205,26 @@ def _check_work(pairs: Sequence[tuple[Row, Row]], resampling: Resampling) -> Non
         )
 
 
-def _ratio_of_runs(
-    old: Floats, new: Floats, statistic: Callable[[Floats], float], resampling: Resampling
-) -> Interval:
+def _ratio_of_runs(old: Floats, new: Floats, share: float, resampling: Resampling) -> Interval:
     """Return new over old; the two runs were at different times, so their blocks are drawn separately."""
     rng = np.random.default_rng(resampling.seed)
-    draws = [
-        statistic(new[rng.integers(0, len(new), len(new))].ravel())
-        / statistic(old[rng.integers(0, len(old), len(old))].ravel())
-        for _ in range(resampling.draws)
-    ]
+    draws = _quantiles(new, share, resampling.draws, rng) / _quantiles(old, share, resampling.draws, rng)
     low, high = np.quantile(draws, [0.025, 0.975])
-    return Interval(statistic(new.ravel()) / statistic(old.ravel()), float(low), float(high))
+    return Interval(_quantile(new, share) / _quantile(old, share), float(low), float(high))
+
+
+def _quantiles(blocks: Floats, share: float, draws: int, rng: np.random.Generator) -> Floats:
+    """Return a quantile of each of `draws` resamples of whole blocks; (draws,)."""
+    at_once = max(1, _AT_ONCE // blocks.size)
+    parts = []
+    for start in range(0, draws, at_once):
+        picked = rng.integers(0, len(blocks), (min(at_once, draws - start), len(blocks)))
+        parts.append(np.quantile(blocks[picked].reshape(len(picked), -1), share, axis=1))
+    return np.concatenate(parts)
+
+
+def _quantile(blocks: Floats, share: float) -> float:
+    return float(np.quantile(blocks, share))
 
 
 def _difference(old: Interval, new: Interval) -> Interval:
@@ -234,14 +242,6 @@ def _blocks(row: Row) -> Floats:
     """Return (blocks, samples per block) in milliseconds."""
     assert row.samples is not None
     return np.array(row.samples.total_ns).reshape(len(row.samples.cpu_ns), -1) / 1e6
-
-
-def _p50(samples_ms: Floats) -> float:
-    return float(np.quantile(samples_ms, 0.5))
-
-
-def _p90(samples_ms: Floats) -> float:
-    return float(np.quantile(samples_ms, 0.9))
 
 
 def _machine(report: Report) -> str:

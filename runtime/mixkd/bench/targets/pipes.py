@@ -42,12 +42,16 @@ class PipeError(Exception):
 
 
 class Child:
-    """A running command; a context manager that ends it, and every process that it started itself."""
+    """A running command; a context manager that ends it, and every process that it started itself.
+
+    Attributes:
+        limits: What it may take from now on; they may be replaced.
+    """
 
     def __init__(
         self, command: Sequence[str], *, limits: Limits, environment: Mapping[str, str] | None = None
     ) -> None:
-        self._limits = limits
+        self.limits = limits
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -181,8 +185,8 @@ class Child:
                     self._changed.notify_all()
                     return found
                 searched, left = len(self._output), deadline - time.monotonic()
-                if searched > self._limits.reply_bytes:
-                    self._give_up(f"its answer is longer than {_size(self._limits.reply_bytes)}")
+                if searched > self.limits.reply_bytes:
+                    self._give_up(f"its answer is longer than {_size(self.limits.reply_bytes)}")
                 elif self._output_ended:
                     return b""
                 elif left <= 0:
@@ -198,7 +202,7 @@ class Child:
                     self._output += chunk
                     self._count(chunk)
                     # What nobody has asked for yet stays in the pipe, and the child waits.
-                    while len(self._output) > self._limits.reply_bytes and not self._over:
+                    while len(self._output) > self.limits.reply_bytes and not self._over:
                         self._changed.wait()
         with self._changed:
             self._output_ended = True
@@ -214,18 +218,18 @@ class Child:
 
     def _count(self, chunk: bytes) -> None:
         self._taken += len(chunk)
-        if self._taken > self._limits.total_bytes:
-            self._give_up(f"it said more than {_size(self._limits.total_bytes)} in all")
+        if self._taken > self.limits.total_bytes:
+            self._give_up(f"it said more than {_size(self.limits.total_bytes)} in all")
         self._changed.notify_all()
 
     def _seconds_left(self) -> float:
-        return max(0.0, min(self._limits.silence_s, self._limits.ends_at - time.monotonic()))
+        return max(0.0, min(self.limits.silence_s, self.limits.ends_at - time.monotonic()))
 
     def _give_up_in_time(self) -> None:
-        if time.monotonic() >= self._limits.ends_at:
+        if time.monotonic() >= self.limits.ends_at:
             self._give_up("the time for the whole run is over")
         else:
-            self._give_up(f"no answer for {self._limits.silence_s:g} s")
+            self._give_up(f"no answer for {self.limits.silence_s:g} s")
 
     def _give_up(self, why: str) -> None:
         with self._changed:
