@@ -68,7 +68,7 @@ def _change_somewhere(root: Any, rng: Random) -> Any:
     elif kind == 4 and type(here) in (int, float):
         holder[key] = rng.choice((here + 1, here - 1, -here, here * 1000, here / 3, here * 10**18))
     elif kind == 5 and isinstance(here, list):
-        holder[key] = here * rng.choice((0, 2, 50))
+        holder[key] = rng.choice((here[:0], here * 2, here * 50, [rng.choice(_NUMBERS)] * len(here)))
     else:
         holder[key] = rng.choice(_ODD)
     return root
