@@ -118,7 +118,10 @@ def _processors(processors: tuple[OtherProcessor, ...]) -> str:
 
 def _flips(comparison: LabelChanges) -> str:
     worst = sorted(comparison.recall.items(), key=lambda item: item[1][1] - item[1][0])[:5]
-    losers = ", ".join(f"{plain(name)} {b:.0%} to {a:.0%}" for name, (b, a) in worst if a < b) or "none"
+    losers = (
+        ", ".join(f"{plain(name)} {100 * b:.0f} % to {100 * a:.0f} %" for name, (b, a) in worst if a < b)
+        or "none"
+    )
     lines = [
         "## What int8 changed",
         "",
