@@ -1,0 +1,107 @@
+"""What the README files tell people to type works: each line is run here, or by the test that is named here."""
+
+import csv
+import os
+import re
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from mixkd.corpus.corpus import built_in_file
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+INTENTS = ("transfer", "alarm", "weather", "translate", "balance", "timer")
+TEXTS = {"train": 60, "validation": 20, "test": 30}
+
+ELSEWHERE = {
+    "make quickstart": "tests/end_to_end/test_quickstart.py::test_every_stage_left_its_folder_and_its_record",
+    "make test": ".ci/run",
+    "pip install .": "tests/end_to_end/test_install.py::test_wheel_without_extras_runs_where_torch_is_not_installed",
+    'pip install ".[compress]"': "Makefile",  # by way of the extra quickstart, which holds all three
+    'pip install ".[export]"': "Makefile",
+    'pip install ".[quickstart]"': "Makefile",
+    "mkd augment --data mydata --output back.jsonl": "tests/compress/test_augment.py",
+    "torchrun --nproc-per-node 4 --no-python mkd distill --teacher teacher --data mydata --output student": (
+        "tests/compress/test_processes.py::test_two_processes_train_what_one_does_with_two_batches_a_step"
+    ),
+    "npm ci": "scripts/install_tools.sh",
+    "cp -r ../../quickstart/bundle bundle": "tests/examples/test_browser.py",
+    "python3 -m http.server --bind 127.0.0.1 8000": "tests/examples/test_browser.py",
+    "make PYTHON=../../.venv/bin/python": "tests/examples/test_c.py",
+}
+"""Lines that aren't run here, and the file or test that runs them."""
+
+
+def commands(file: Path) -> list[str]:
+    """Return the lines of a file's console blocks that follow a prompt, without their remarks."""
+    found = []
+    for block in re.findall(r"```console\n(.*?)```", file.read_text(encoding="utf-8"), re.S):
+        for line in block.replace("\\\n", "").splitlines():
+            if line.startswith("$ "):
+                found.append(" ".join(re.sub(r"\s{2,}# .*", "", line[2:]).split()))
+    return found
+
+
+def run_here() -> list[str]:
+    return [line for line in commands(README) if line.startswith("mkd ") and line not in ELSEWHERE]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A user's folder: some intents of the built-in data in files of their own, and other texts."""
+    folder = tmp_path_factory.mktemp("readme")
+    (folder / "mydata").mkdir()
+    for split, most in TEXTS.items():
+        with built_in_file("clinc150", f"{split}.tsv").open(encoding="utf-8") as file:
+            rows = [r for r in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)]
+        kept: dict[str, int] = defaultdict(int)
+        lines = ["text\tlabel"]
+        for row in rows:
+            kept[row["label"]] += 1
+            if row["label"] in INTENTS and kept[row["label"]] <= most:
+                lines.append(f"{row['text']}\t{row['label']}")
+        (folder / "mydata" / f"{split}.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    strange = built_in_file("clinc150", "oos_test.tsv").read_text(encoding="utf-8")
+    (folder / "strange.tsv").write_text(strange, encoding="utf-8")
+    texts = "".join(f'{{"text": "{row}"}}\n' for row in ("move some money", "wake me", "is it cold outside"))
+    for name in ("back.jsonl", "unlabelled.jsonl"):
+        (folder / name).write_text(texts, encoding="utf-8")
+    (folder / "many_texts.txt").write_text("how do i pay\nwake me up at 7\n", encoding="utf-8")
+    return folder
+
+
+def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
+
+
+def test_every_line_to_type_is_run_by_a_test() -> None:
+    files = [README, *sorted((ROOT / "examples").glob("*/README.md"))]
+    lines = [line for file in files for line in commands(file)]
+    assert [line for line in lines if line not in {*run_here(), *ELSEWHERE}] == []
+    assert [line for line in ELSEWHERE if line not in lines] == []
+
+
+def test_the_named_tests_exist() -> None:
+    for place in ELSEWHERE.values():
+        file, _, name = place.partition("::")
+        assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8") if name else (ROOT / file).is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.alone
+def test_the_readme_works_line_by_line(folder: Path) -> None:
+    for line in run_here():
+        done = run(folder, "bash", "-c", line)
+        assert done.returncode == 0, f"{line}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+    for number, block in enumerate(re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.S)):
+        program = folder / f"block{number}.py"
+        program.write_text(block, encoding="utf-8")
+        done = run(folder, sys.executable, program.name)
+        assert done.returncode == 0, f"{block}\n{done.stderr[-4000:]}"
