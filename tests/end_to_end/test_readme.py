@@ -1,4 +1,4 @@
-"""What the README files tell people to type works: each line is run here, or by the test that is named here."""
+"""What the README tells people to type works: each line is run here, or by the test that is named here."""
 
 import csv
 import os
@@ -20,7 +20,9 @@ TEXTS = {"train": 60, "validation": 20, "test": 30}
 ELSEWHERE = {
     "make quickstart": "tests/end_to_end/test_quickstart.py::test_every_stage_left_its_folder_and_its_record",
     "make test": ".ci/run",
-    "pip install .": "tests/end_to_end/test_install.py::test_wheel_without_extras_runs_where_torch_is_not_installed",
+    "pip install .": (
+        "tests/end_to_end/test_install.py::test_wheel_without_extras_runs_where_torch_is_not_installed"
+    ),
     'pip install ".[compress]"': "Makefile",  # by way of the extra quickstart, which holds all three
     'pip install ".[export]"': "Makefile",
     'pip install ".[quickstart]"': "Makefile",
@@ -28,10 +30,6 @@ ELSEWHERE = {
     "torchrun --nproc-per-node 4 --no-python mkd distill --teacher teacher --data mydata --output student": (
         "tests/compress/test_processes.py::test_two_processes_train_what_one_does_with_two_batches_a_step"
     ),
-    "npm ci": "scripts/install_tools.sh",
-    "cp -r ../../quickstart/bundle bundle": "tests/examples/test_browser.py",
-    "python3 -m http.server --bind 127.0.0.1 8000": "tests/examples/test_browser.py",
-    "make PYTHON=../../.venv/bin/python": "tests/examples/test_c.py",
 }
 """Lines that aren't run here, and the file or test that runs them."""
 
@@ -57,7 +55,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "mydata").mkdir()
     for split, most in TEXTS.items():
         with built_in_file("clinc150", f"{split}.tsv").open(encoding="utf-8") as file:
-            rows = [r for r in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)]
+            rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
         kept: dict[str, int] = defaultdict(int)
         lines = ["text\tlabel"]
         for row in rows:
@@ -77,13 +75,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
 def test_every_line_to_type_is_run_by_a_test() -> None:
-    files = [README, *sorted((ROOT / "examples").glob("*/README.md"))]
-    lines = [line for file in files for line in commands(file)]
+    lines = commands(README)
     assert [line for line in lines if line not in {*run_here(), *ELSEWHERE}] == []
     assert [line for line in ELSEWHERE if line not in lines] == []
 
@@ -91,7 +94,9 @@ def test_every_line_to_type_is_run_by_a_test() -> None:
 def test_the_named_tests_exist() -> None:
     for place in ELSEWHERE.values():
         file, _, name = place.partition("::")
-        assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8") if name else (ROOT / file).is_file()
+        assert (
+            f"def {name}(" in (ROOT / file).read_text(encoding="utf-8") if name else (ROOT / file).is_file()
+        )
 
 
 @pytest.mark.slow
@@ -100,7 +105,8 @@ def test_the_readme_works_line_by_line(folder: Path) -> None:
     for line in run_here():
         done = run(folder, "bash", "-c", line)
         assert done.returncode == 0, f"{line}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
-    for number, block in enumerate(re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.S)):
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.S)
+    for number, block in enumerate(blocks):
         program = folder / f"block{number}.py"
         program.write_text(block, encoding="utf-8")
         done = run(folder, sys.executable, program.name)
