@@ -120,7 +120,7 @@ ADDITIONS = {
     "too many nodes": (node(b"Relu") * (MAX_NODES + 1), "more than 20000 nodes"),
     "inputs of one name": (message(11, message(1, b"a")) * 2, "two inputs have the name 'a'"),
     "too many inputs": (b"".join(message(11, message(1, b"%d" % i)) for i in range(2000)), "too many inputs"),
-    "tiny fields": (message(13, b"") * 2**20, "more than 1048576 fields"),
+    "tiny fields": (message(16, b"") * 2**20, "more than 1048576 fields"),
     "nesting": (nested(100), "without end"),
 }
 

@@ -91,8 +91,11 @@ def test_open_session_names_what_onnxruntime_can_not_load(make_bundle: MakeBundl
         content[kind + 1] = 11  # float64 in place of float32
         model.write_bytes(content)
 
+    folder = make_bundle(declares_another_type)
     with pytest.raises(BundleError, match="can't be loaded by onnxruntime"):
-        open_with_defaults(make_bundle(declares_another_type))
+        open_session(folder / INT8_FILE, threads=1)
+    with pytest.raises(BundleError, match=r"'logits' is declared to be float64"):
+        open_with_defaults(folder)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """A graph as nodes and tensors, as far as its trust hangs on them."""
 
 from collections.abc import Iterator
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 FLOAT, UINT8, INT8, INT32, INT64, BOOL, DOUBLE = 1, 2, 3, 6, 7, 9, 11
 KIND_NAMES = {
@@ -21,6 +21,18 @@ MAX_RANK = 8
 
 Value: TypeAlias = "int | float | bytes | tuple[int, ...] | Tensor | Graph"
 """An attribute's value."""
+
+
+class Declared(NamedTuple):
+    """What a graph says of one of its values; nothing makes it true.
+
+    Attributes:
+        kind: The number format; 0 where none is told.
+        dims: The sizes, None for each that has only a name; None where no shape is told.
+    """
+
+    kind: int
+    dims: tuple[int | None, ...] | None
 
 
 class Tensor:
@@ -78,19 +90,21 @@ class Graph:
     Attributes:
         nodes: The nodes.
         tensors: The initializers.
-        inputs: Number format and rank by name; the rank is -1 where no shape is given.
-        outputs: Names.
+        inputs: What is declared of each.
+        outputs: What is declared of each.
+        others: What is declared of values in between.
         opsets: Versions by domain; empty for a branch.
         ir_version: The format's version; 0 for a branch.
     """
 
-    __slots__ = ("inputs", "ir_version", "nodes", "opsets", "outputs", "tensors")
+    __slots__ = ("inputs", "ir_version", "nodes", "opsets", "others", "outputs", "tensors")
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
         self.tensors: dict[str, Tensor] = {}
-        self.inputs: dict[str, tuple[int, int]] = {}
-        self.outputs: list[str] = []
+        self.inputs: dict[str, Declared] = {}
+        self.outputs: dict[str, Declared] = {}
+        self.others: dict[str, Declared] = {}
         self.opsets: dict[str, int] = {}
         self.ir_version = 0
 

@@ -27,6 +27,7 @@ MAX_DEPTH = 2
 
 _MAX_MESSAGE = 2**20
 _NEVER = {20: "training graphs", 25: "local functions", 26: "devices", 15: "sparse initializers"}
+_VALUES_OF = {11: "inputs", 12: "outputs", 13: "others"}
 _VALUES = {(2, FIXED32), (3, VARINT), (4, BYTES), (5, BYTES), (6, BYTES)}
 _KINDS = {2: 1, 3: 2, 4: 3, 5: 4, 6: 5, 8: 7}
 """What an attribute says its kind is, by the field that holds its value."""
@@ -86,21 +87,20 @@ class _Reader:
                 if tensor.name in graph.tensors or not tensor.name:
                     raise ValueError(f"two initializers have the name {tensor.name!r}")
                 graph.tensors[tensor.name] = tensor
-            elif number == 11:
-                name, kind, rank = read_value_info(read_piece(source, first, last))
-                if name in graph.inputs:
-                    raise ValueError(f"two inputs have the name {name!r}")
-                graph.inputs[name] = (kind, rank)
-            elif number == 12:
-                graph.outputs.append(read_value_info(read_piece(source, first, last))[0])
-            elif number not in (2, 10, 13, 16):  # name, comment, types told beforehand, notes
+            elif number in _VALUES_OF:
+                values = getattr(graph, _VALUES_OF[number])
+                name, declared = read_value_info(read_piece(source, first, last))
+                if name in values:
+                    raise ValueError(f"two {_VALUES_OF[number]} have the name {name!r}")
+                values[name] = declared
+            elif number not in (2, 10, 16):  # name, comment, notes
                 raise ValueError(
                     f"it has {_NEVER.get(number, f'a field {number} of a graph')}, "
                     "which no export of mixkd writes"
                 )
             if self._nodes > MAX_NODES or self._tensors > MAX_TENSORS:
                 raise ValueError(f"more than {MAX_NODES} nodes or tensors")
-            if len(graph.inputs) > MOST_LISTED or len(graph.outputs) > MAX_NODES:
+            if len(graph.inputs) > MOST_LISTED or max(len(graph.outputs), len(graph.others)) > MAX_NODES:
                 raise ValueError("too many inputs or outputs")
         return graph
 

@@ -10,7 +10,7 @@ from collections.abc import MutableMapping
 
 from mixkd.runtime.graph import elementwise, layout, products
 from mixkd.runtime.graph.facts import Fact, Facts, Growing, Rule, broadcast, count, fact_of
-from mixkd.runtime.graph.model import BOOL, INT64, Graph, Node
+from mixkd.runtime.graph.model import BOOL, INT64, KIND_NAMES, Declared, Graph, Node, Tensor
 
 OWN_DOMAIN = "com.microsoft"
 """onnxruntime's own operators."""
@@ -87,6 +87,13 @@ OWN_OPERATORS: dict[str, _Operator] = _all(
     "MultiHeadAttention", products.attention, frozenset({"num_heads", "mask_filter_value", "scale"})
 )
 _BRANCHES = ("then_branch", "else_branch")
+_TYPES: dict[str, type] = {
+    **dict.fromkeys(("alpha", "beta", "epsilon", "mask_filter_value", "scale"), float),
+    **dict.fromkeys(("axes", "perm"), tuple),
+    **dict.fromkeys(("approximate", "direction"), bytes),
+    "value": Tensor,
+}
+"""What an attribute holds, by its name; any other is a whole number."""
 
 
 def check_operators(graph: Graph) -> None:
@@ -113,15 +120,13 @@ def run_shapes(graph: Graph, *, max_length: int) -> dict[str, Fact]:
     """
     known: dict[str, Fact] = {}
     shape = (1, Growing(min(max_length, LONGEST_PROBED)))
-    for name, (kind, rank) in graph.inputs.items():
-        if kind != INT64 or rank != len(shape) or name in graph.tensors:
+    for name, declared in graph.inputs.items():
+        # Sizes that are declared are taken at their word: onnxruntime computes with them when it loads.
+        if declared != (INT64, (None, None)) or name in graph.tensors:
             raise ValueError(f"its input {name!r} takes something else than the tokens of texts")
         known[name] = Fact(INT64, shape)
     run = _Run(sum(tensor.count for tensor in graph.tensors.values()))
     run.graph(graph, known)
-    absent = [name for name in graph.outputs if name not in known]
-    if absent:
-        raise ValueError(f"nothing gives its output {absent[0]!r}")
     return {name: known[name] for name in graph.outputs}
 
 
@@ -143,6 +148,8 @@ class _Run:
                 self._node(node, known)
             except (ValueError, KeyError, IndexError, TypeError) as error:
                 raise ValueError(f"{node.op} {_shown(node)}: {error}") from error
+        for name, declared in (*graph.outputs.items(), *graph.others.items()):
+            _check_declared(name, declared, known.get(name))
 
     def _node(self, node: Node, known: MutableMapping[str, Fact]) -> None:
         facts: Facts = [known[name] if name else None for name in node.inputs]
@@ -185,10 +192,24 @@ def _operator(node: Node) -> Rule:
     if found is None:
         raise ValueError(f"the operator {node.domain or 'ai.onnx'}.{node.op} is in no export of mixkd")
     rule, attributes = found
-    if not attributes >= node.attributes.keys():
-        name = min(node.attributes.keys() - attributes)
-        raise ValueError(f"the attribute {name!r} of {node.op} is in no export of mixkd")
+    for name, value in node.attributes.items():
+        if name not in attributes or not isinstance(value, _TYPES.get(name, int)):
+            raise ValueError(f"the attribute {name!r} of {node.op} is in no export of mixkd")
     return rule
+
+
+def _check_declared(name: str, declared: Declared, fact: Fact | None) -> None:
+    """Refuse what is declared of a value and can't be true: onnxruntime computes with it when it loads."""
+    if fact is None:
+        raise ValueError(f"nothing gives {name!r}, of which something is declared")
+    dims = declared.dims
+    fits = dims is None or (
+        len(dims) == len(fact.dims)
+        and all(told is None or 0 <= told <= most for told, most in zip(dims, fact.dims, strict=True))
+    )
+    if declared.kind not in {0, fact.kind} or not fits:
+        told = f"{KIND_NAMES.get(declared.kind, declared.kind)} {dims}"
+        raise ValueError(f"{name!r} is declared to be {told}, but is {KIND_NAMES[fact.kind]} {fact.dims}")
 
 
 def _either(first: Fact, second: Fact) -> Fact:

@@ -13,6 +13,7 @@ from mixkd.runtime.graph.model import (
     KIND_BYTES,
     MAX_RANK,
     UINT8,
+    Declared,
     Tensor,
 )
 from mixkd.runtime.graph.wire import BYTES, FIXED32, VARINT, Source, fields, signed, varint
@@ -136,29 +137,47 @@ def read_opset(data: bytes) -> tuple[str, int]:
     return domain, version
 
 
-def read_value_info(data: bytes) -> tuple[str, int, int]:
-    """Return a value's name, number format and rank; 0 and -1 where they aren't told."""
-    name, kind, rank = "", 0, -1
+def read_value_info(data: bytes) -> tuple[str, Declared]:
+    """Return a value's name, and what is declared of it.
+
+    Raises:
+        ValueError: If it is no tensor.
+    """
+    name, declared = "", Declared(0, None)
     for number, wire, _, first, last in fields(data, 0, len(data)):
-        if number == 1 and wire == BYTES:
+        if number == 1 and wire == BYTES and not name:
             name = data[first:last].decode()
-        elif number == 2 and wire == BYTES:
-            kind, rank = _tensor_type(data[first:last])
+        elif number == 2 and wire == BYTES and not declared.kind:
+            declared = _tensor_type(data[first:last])
         elif number not in (3, 4):  # a comment, notes
-            raise ValueError(f"field {number} of a value is unknown")
+            raise ValueError(f"field {number} of a value is unknown, or stands twice")
     if not name:
         raise ValueError("an input or output has no name")
-    return name, kind, rank
+    return name, declared
 
 
-def _tensor_type(data: bytes) -> tuple[int, int]:
-    kind, rank = 0, -1
+def _tensor_type(data: bytes) -> Declared:
+    kind, dims, seen = 0, None, set()
     for number, wire, _, first, last in fields(data, 0, len(data)):
-        if number != 1 or wire != BYTES:
+        if number == 6:  # what it means
+            continue
+        if number != 1 or wire != BYTES or 0 in seen:
             raise ValueError("a value is no tensor")
+        seen.add(0)
         for inner, _, _, start, end in fields(data, first, last):
+            if inner in seen:
+                raise ValueError("a value is of two types")
+            seen.add(inner)
             if inner == 1:
                 kind = varint(data, start)[0]
             elif inner == 2:
-                rank = sum(1 for _ in fields(data, start, end))
-    return kind, rank
+                dims = tuple(_dim(data[at:to]) for _, _, _, at, to in fields(data, start, end))
+    return Declared(kind, dims)
+
+
+def _dim(data: bytes) -> int | None:
+    """Return a declared size; None where it has a name or nothing."""
+    for number, wire, _, first, _ in fields(data, 0, len(data)):
+        if number == 1 and wire == VARINT:
+            return signed(varint(data, first)[0])
+    return None
