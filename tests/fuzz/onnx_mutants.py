@@ -251,7 +251,7 @@ def change_ends(model: ModelProto, chance: random.Random) -> None:
     elif kind < 0.8:
         chance.choice([graph.input, graph.output]).add(name=chance.choice([*NAMES, *_wires(graph)]))
     elif kind < 0.9:
-        dims: list[int | str | None] = [chance.choice(NUMBERS), chance.choice([1, 5, "a"])]
+        dims: list[int | str | None] = [chance.choice(NUMBERS), chance.choice([1, 5, None])]
         graph.value_info.append(
             helper.make_tensor_value_info(chance.choice(_wires(graph)), chance.randrange(1, 14), dims)
         )
@@ -379,7 +379,8 @@ def _tensor(model: ModelProto, chance: random.Random) -> TensorProto:
     graphs = _graphs(model.graph)
     attributes = [attribute for graph in graphs for node in graph.node for attribute in node.attribute]
     found: list[TensorProto] = [tensor for graph in graphs for tensor in graph.initializer]
-    return chance.choice(found + [a.t for a in attributes if a.type == AttributeProto.TENSOR])
+    found += [a.t for a in attributes if a.type == AttributeProto.TENSOR]
+    return chance.choice(found)
 
 
 def _wires(graph: GraphProto) -> list[str]:
