@@ -9,6 +9,7 @@
     ├── TrainingError        a training can't go on: its loss is no longer a finite number
     ├── BundleError          a bundle is damaged, foreign or unsafe
     ├── InputError           an app handed something to the classifier that isn't text
+    ├── DeadlineError        an answer took longer than the app allows
     ├── OutputError          the result can't be written where it was asked for
     ├── MissingExtraError    a package of an optional extra isn't installed
     ├── MeasureError         a measurement can't be made, or can't be believed
@@ -47,6 +48,10 @@ class BundleError(MkdError):
 
 class InputError(MkdError, TypeError):
     """An app handed something to the classifier that isn't text."""
+
+
+class DeadlineError(MkdError, TimeoutError):
+    """An answer took longer than the app allows."""
 
 
 class OutputError(MkdError):

@@ -12,6 +12,7 @@ from pathlib import Path
 from mixkd.temporaries import is_temporary
 
 MARKER_FILE = ".mkd"
+_SIGNATURE_FILE = "mkd.json.sig"  # mixkd.runtime.manifest.SIGNATURE_FILE
 _MANIFEST_FILE = "mkd.json"  # mixkd.runtime.manifest.MANIFEST_FILE; a test holds them equal
 _FORMAT = 1
 _EVERYTHING: Container[str] = frozenset({"*"})
@@ -78,7 +79,7 @@ def _listed(folder: Path) -> Container[str] | None:
             files = json.loads(path.read_bytes())["files"]
             if files is None and folder.name.endswith(".partial"):
                 return _EVERYTHING
-            return frozenset(files) | {name}
+            return frozenset(files) | {name, _SIGNATURE_FILE}
         except (ValueError, KeyError, TypeError, RecursionError):
             continue
     return None

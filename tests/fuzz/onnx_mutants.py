@@ -53,7 +53,7 @@ LOCATIONS = [
     ".",
 ]
 EXPECTED = Expected(max_length=48, output="probabilities", width=5)
-TRIES = 30
+TRIES = 8
 Mutation = Callable[[ModelProto, random.Random], None]
 
 
@@ -333,8 +333,8 @@ def attempt(seed: int, folder: Path) -> Outcome:
     name = chance.choice(list(MODELS))
     bundle = copied(name, folder)
     content = mutant(name, chance)
-    for _ in range(TRIES if seed % 2 else 0):
-        # Every other mutant had better pass the check: those are onnxruntime's to refuse or to answer.
+    for _ in range(0 if seed % 4 else TRIES):
+        # Every fourth mutant had better pass the check: those are onnxruntime's to refuse or to answer.
         try:
             check_graph(content, EXPECTED)
             break

@@ -11,6 +11,7 @@
       onnx/model.onnx              fp32, only where it was asked for
       onnx/text_to_label.onnx      text in, label out, only where it was asked for; apps of ours don't read it
       README.md                    model card
+      mkd.json.sig                 a signature of the manifest, only where mkd sign made one
 
 The graphs take the manifest's inputs, (B, T) int64 each, and give ``logits``, (B, C) float32, and
 ``probabilities``, (B, C), which add up to one for a single label and stand each for itself for several. A
@@ -28,6 +29,8 @@ from mixkd.runtime.manifest import (
     FP32_FILE,
     MANIFEST_FILE,
     MAX_MANIFEST_BYTES,
+    SIGNATURE_BYTES,
+    SIGNATURE_FILE,
     TOKENIZER_CONFIG_FILE,
     TOKENIZER_FILE,
     FileEntry,
@@ -82,39 +85,61 @@ class OpenBundle:
     contents: Mapping[str, bytes]
 
 
-def open_bundle(folder: str | Path, *, verify: bool = True, lean: bool = False) -> Bundle:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trust:
+    """How to tell that a bundle is the one that is meant, and not just undamaged.
+
+    Attributes:
+        sha256: The sha256 of its `mkd.json`; None takes any.
+        key: A file with the public key of whoever must have signed it; None takes an unsigned one too.
+    """
+
+    sha256: str | None = None
+    key: Path | None = None
+
+
+ANYBODY = Trust()
+
+
+def open_bundle(
+    folder: str | Path, *, verify: bool = True, lean: bool = False, trust: Trust = ANYBODY
+) -> Bundle:
     """Read and check a bundle's manifest, and its files against it.
 
     Args:
         folder: The bundle.
         verify: Also hash the manifest and every file; sizes are checked always.
         lean: Hash without OpenSSL, which takes 4 MB: a quarter as fast.
+        trust: Which bundle is meant.
 
     Raises:
-        BundleError: If the folder isn't a bundle, holds what its manifest doesn't list, or any file isn't the
-            one that was exported.
+        BundleError: If the folder isn't a bundle, holds what its manifest doesn't list, any file isn't the
+            one that was exported, or it isn't the bundle that is meant.
     """
-    with opened_bundle(folder, verify=verify, lean=lean) as opened:
+    with opened_bundle(folder, verify=verify, lean=lean, trust=trust) as opened:
         return opened.bundle
 
 
 @contextmanager
-def opened_bundle(folder: str | Path, *, verify: bool = True, lean: bool = False) -> Iterator[OpenBundle]:
+def opened_bundle(
+    folder: str | Path, *, verify: bool = True, lean: bool = False, trust: Trust = ANYBODY
+) -> Iterator[OpenBundle]:
     """Do as `open_bundle` does, and yield the files to load from: each was opened once and hashed so.
 
     Raises:
         BundleError: As `open_bundle`.
     """
-    opened = _open_files(Path(folder), verify=verify, lean=lean)
+    opened = _open_files(Path(folder), verify=verify, lean=lean, trust=trust)
     with opened.model:
         yield opened
 
 
-def _open_files(folder: Path, *, verify: bool, lean: bool) -> OpenBundle:
+def _open_files(folder: Path, *, verify: bool, lean: bool, trust: Trust) -> OpenBundle:
     """Check all files; where another bundle takes the folder's place meanwhile, check those of that one."""
     for attempt in range(1, _ATTEMPTS + 1):
         content, digest = _read_manifest(folder, lean=lean)
         try:
+            _check_trust(folder, content, digest, trust)
             return _check_files(folder, content, digest, verify=verify, lean=lean)
         except BundleError:
             if attempt == _ATTEMPTS or _read_manifest(folder, lean=lean)[1] == digest:
@@ -124,7 +149,7 @@ def _open_files(folder: Path, *, verify: bool, lean: bool) -> OpenBundle:
 
 def _check_files(folder: Path, content: bytes, digest: str, *, verify: bool, lean: bool) -> OpenBundle:
     manifest = parse_manifest(content, folder / MANIFEST_FILE, verify=verify, lean=lean)
-    check_listing(folder, {*manifest.files, MANIFEST_FILE}, ignored=_is_half_written)
+    check_listing(folder, {*manifest.files, MANIFEST_FILE}, ignored=_may_stand_beside)
     kept: dict[str, bytes] = {}
     for name, entry in manifest.files.items():
         if name != manifest.model_file:
@@ -152,7 +177,8 @@ def seal_bundle(folder: Path, manifest: Manifest) -> Bundle:
             with OpenFile(path) as file:
                 entry = FileEntry(size_bytes=file.size, sha256=file.sha256())
             entries[path.relative_to(folder).as_posix()] = entry
-    entries.pop(MANIFEST_FILE, None)
+    for name in (MANIFEST_FILE, SIGNATURE_FILE):
+        entries.pop(name, None)
     write_manifest(folder, replace(manifest, files=entries))
     return open_bundle(folder)
 
@@ -178,9 +204,25 @@ def _read_manifest(folder: Path, *, lean: bool) -> tuple[bytes, str]:
     return content, digest.hexdigest()
 
 
-def _is_half_written(name: str) -> bool:
-    # `mkd calibrate` is writing a new manifest, or was killed while it did: nobody reads such a file.
-    return name.startswith(f".{MANIFEST_FILE}.") and name.endswith(".partial")
+def _check_trust(folder: Path, content: bytes, digest: str, trust: Trust) -> None:
+    if trust.sha256 is not None and digest != trust.sha256.strip().lower():
+        raise BundleError(
+            f"{folder / MANIFEST_FILE} has the sha256 {digest}, not {trust.sha256}: this is another bundle"
+        )
+    if trust.key is not None:
+        from mixkd.runtime.signing import check_signature  # most apps don't ask for it
+
+        path = folder / SIGNATURE_FILE
+        if not path.is_file():
+            raise BundleError(f"{folder} is not signed (it has no {SIGNATURE_FILE}): sign it with mkd sign")
+        with OpenFile(path) as file:
+            signature = file.read() if file.size == SIGNATURE_BYTES else b""
+        check_signature(content, signature, trust.key, path=path)
+
+
+def _may_stand_beside(name: str) -> bool:
+    # The other: `mkd calibrate` is writing a manifest, or was killed while it did. Nobody reads that file.
+    return name == SIGNATURE_FILE or (name.startswith(f".{MANIFEST_FILE}.") and name.endswith(".partial"))
 
 
 def _checked_file(folder: Path, name: str, entry: FileEntry) -> OpenFile:

@@ -2,8 +2,6 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -13,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixkd.errors import BundleError, ConfigError, InputError
-from mixkd.runtime.bundle import OpenBundle, opened_bundle
+from mixkd.runtime.bundle import OpenBundle, Trust
 from mixkd.runtime.encoding import Encoder, Text
+from mixkd.runtime.load_options import LoadOptions, is_whole
 from mixkd.runtime.manifest import Manifest, Precision
 from mixkd.runtime.prediction import Prediction, Reader, check_finite
 from mixkd.runtime.predictor import ALONE, WINDOW, Predictor
-from mixkd.runtime.presets import SETTINGS, Preset
+from mixkd.runtime.presets import Preset
 from mixkd.runtime.session import open_session
 from mixkd.runtime.single import Answer, SinglePredictor
 from mixkd.runtime.threads import available_threads
@@ -29,27 +28,6 @@ Texts: TypeAlias = list[str] | list[tuple[str, str]] | list[Text]
 """A batch is a list: a tuple is a pair of texts."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Options:
-    """The arguments of `Classifier.load`, checked, and kept so that a pickle can repeat them."""
-
-    threads: int | None
-    preset: Preset
-    threshold: float | None
-    abstain_label: str | None
-    verify: bool
-
-    def __post_init__(self) -> None:
-        if self.threads is not None and (not _whole(self.threads) or self.threads < 1):
-            raise ConfigError(f"threads is {self.threads!r}: give a whole number from 1 on, or None")
-        if self.threshold is not None and not 0 <= self.threshold <= 1:
-            raise ConfigError(f"threshold is {self.threshold!r}: give a probability from 0 to 1, or None")
-
-    def open(self, folder: Path) -> AbstractContextManager[OpenBundle]:
-        """Open a bundle as these options say."""
-        return opened_bundle(folder, verify=self.verify, lean=SETTINGS[self.preset].lean_hash)
-
-
 class Classifier:
     """A bundle that answers; made by `Classifier.load`.
 
@@ -57,9 +35,9 @@ class Classifier:
     on its first call, where the parent's has threads), and a spawned one gets it pickled as its folder.
     """
 
-    def __init__(self, opened: OpenBundle, options: _Options) -> None:
+    def __init__(self, opened: OpenBundle, options: LoadOptions) -> None:
         manifest = opened.bundle.manifest
-        settings = SETTINGS[options.preset]
+        settings = options.settings
         self._bundle = opened.bundle
         self._options = options
         self._threads = options.threads or available_threads(at_most=settings.max_threads)
@@ -89,6 +67,9 @@ class Classifier:
         threshold: float | None = None,
         abstain_label: str | None = None,
         verify: bool = True,
+        expect_sha256: str | None = None,
+        verify_key: str | Path | None = None,
+        timeout_s: float | None = None,
     ) -> "Classifier":
         """Open a bundle.
 
@@ -100,21 +81,28 @@ class Classifier:
             threshold: The least score that counts, from 0 to 1; None takes the bundle's calibrated one. Where
                 there is none, the best label always counts (single label) or 0.5 is enough (multi-label).
             abstain_label: The label where no score counts; None takes the bundle's, or ``out_of_scope``.
-            verify: Hash every file: some 20 ms and 4 MB (``low-memory``: 90 ms, no memory). Turn it off only
-                for a folder that nobody else can write.
+            verify: Hash every file: some 20 ms and 4 MB (``low-memory``: 90 ms, no memory). It shows damage,
+                not malice: whoever changes a file can change its hash too. Turn it off only for a folder that
+                nobody else can write.
+            expect_sha256: The sha256 of the bundle's `mkd.json`, as `mkd inspect` and ``sha256sum`` print it:
+                any other bundle is refused.
+            verify_key: A file with a public key: a bundle that its holder didn't sign with `mkd sign` is
+                refused. Needs the extra ``sign``.
+            timeout_s: The seconds that the network may take for one text or batch; None waits for the answer.
 
         Raises:
-            BundleError: If the bundle is damaged, foreign or unsafe.
+            BundleError: If the bundle is damaged, foreign, unsafe, or another than is expected.
             ConfigError: If an option is impossible.
         """
-        if preset not in tuple(Preset):
-            raise ConfigError(f"there is no preset {preset!r}: give one of {', '.join(Preset)}")
-        options = _Options(
+        key = None if verify_key is None else Path(verify_key).absolute()
+        options = LoadOptions(
             threads=threads,
-            preset=Preset(preset),
+            preset=preset,
             threshold=threshold,
             abstain_label=abstain_label,
             verify=verify,
+            trust=Trust(sha256=expect_sha256, key=key),
+            timeout_s=timeout_s,
         )
         # Absolute, so that a child process or a later chdir finds it again.
         with options.open(Path(bundle).absolute()) as opened:
@@ -182,7 +170,7 @@ class Classifier:
         """
         if isinstance(texts, str):
             raise InputError("stream takes many texts, not one str: give a list, or call predict")
-        if not _whole(window) or window < 1:
+        if not is_whole(window) or window < 1:
             raise ConfigError(f"window is {window!r}: give a whole number from 1 on")
         source = iter(texts)
         while batch := [_checked(text) for text in islice(source, window)]:
@@ -203,7 +191,7 @@ class Classifier:
         return Classifier._reload, (self._bundle.folder, self._options)
 
     @classmethod
-    def _reload(cls, folder: Path, options: _Options) -> "Classifier":
+    def _reload(cls, folder: Path, options: LoadOptions) -> "Classifier":
         with options.open(folder) as opened:
             return cls(opened, options)
 
@@ -239,7 +227,7 @@ class Classifier:
                 self._open_session(opened)
 
     def _open_session(self, opened: OpenBundle) -> None:
-        settings = SETTINGS[self._options.preset]
+        settings = self._options.settings
         session = open_session(
             opened.model,
             expected=expected_of(self.manifest),
@@ -248,6 +236,10 @@ class Classifier:
             spinning=settings.stay_ready,
             map_weights=settings.map_weights,
         )
+        if self._options.timeout_s is not None:
+            from mixkd.runtime.deadline import TimedSession  # most apps wait
+
+            session = TimedSession(session, self._options.timeout_s)
         output, width = self.manifest.scores, len(self.labels)
         self._single = SinglePredictor(session, output=output, width=width)
         self._predictor = Predictor(session, self._encoder, output=output)
@@ -268,7 +260,3 @@ def _checked(text: object) -> Text:
         kinds = ", ".join(type(item).__name__ for item in text)
         raise InputError(f"a pair is two texts (str, str), not ({kinds})")
     return text
-
-
-def _whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)

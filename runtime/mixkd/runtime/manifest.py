@@ -12,6 +12,8 @@ from mixkd.runtime.files import new_sha256
 from mixkd.task import Task
 
 MANIFEST_FILE = "mkd.json"
+SIGNATURE_FILE = "mkd.json.sig"
+SIGNATURE_BYTES = 64
 FORMAT_VERSION = 1
 INT8_FILE = "onnx/model_quantized.onnx"
 FP32_FILE = "onnx/model.onnx"
@@ -230,6 +232,6 @@ def _file_name(name: Any) -> str:
     parts = PurePosixPath(_text(name)).parts
     if not parts or len(name) > _MAX_NAME or "/".join(parts) != name or ".." in parts:
         raise ValueError(f"{name[:_MAX_NAME]!r} is not the name of a file in the folder")
-    if name == MANIFEST_FILE or not name.isprintable() or set('\\:*?"<>|') & set(name):
+    if name in {MANIFEST_FILE, SIGNATURE_FILE} or not name.isprintable() or set('\\:*?"<>|') & set(name):
         raise ValueError(f"{name!r} is not a name that a file of a bundle may have")
     return str(name)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from mixkd.errors import BundleError
+from mixkd.errors import BundleError, DeadlineError
 from mixkd.runtime.encoding import Encoder, Text, Tokens
 from mixkd.runtime.manifest import LOGITS
 
@@ -64,6 +64,8 @@ class Predictor:
     def _run(self, batch: Sequence[Tokens]) -> NDArray[np.float32]:
         try:
             (outputs,) = self._session.run([self._output], self._encoder.feed(batch))
+        except DeadlineError:
+            raise
         except Exception as error:  # onnxruntime's own exceptions share no base
             raise BundleError(f"the graph can't answer, export the bundle again: {error}") from error
         return outputs  # type: ignore[no-any-return]  # onnxruntime has no type information

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mixkd.errors import BundleError
+from mixkd.errors import BundleError, DeadlineError
 from mixkd.runtime.encoding import Tokens
 
 if TYPE_CHECKING:
@@ -65,6 +65,8 @@ class SinglePredictor:
             slot.type_ids[:] = type_ids
         try:
             self._session.run_with_iobinding(slot.binding)
+        except DeadlineError:
+            raise
         except Exception as error:  # onnxruntime's own exceptions share no base
             raise BundleError(f"the graph can't answer, export the bundle again: {error}") from error
         answer = read(slot.outputs, truncated)
