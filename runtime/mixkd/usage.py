@@ -10,7 +10,7 @@ from mixkd.console import say
 from mixkd.options import Group
 
 ORDER = (
-    *("check", "finetune", "augment", "distill", "export", "inspect", "predict", "calibrate"),
+    *("check", "finetune", "augment", "distill", "export", "inspect", "predict", "calibrate", "sign"),
     *("bench", "compare", "targets", "search", "quickstart"),
 )
 """The commands in the order in which they are used."""

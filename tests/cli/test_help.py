@@ -59,7 +59,7 @@ def test_options_stand_in_named_groups_and_the_required_ones_first(mkd: Mkd, com
             assert getattr(param, "rich_help_panel", None) in set(Group), param.name
 
 
-@pytest.mark.parametrize("command", sorted({*ORDER} - {"inspect"}))
+@pytest.mark.parametrize("command", sorted(ORDER))
 def test_every_command_prints_json_when_asked(mkd: Mkd, command: str) -> None:
     assert "--json" in mkd(command, "--help").out
 

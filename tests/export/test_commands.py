@@ -1,6 +1,6 @@
 """`mkd export` and `mkd inspect`, as typed."""
 
-import json
+import hashlib
 import os
 import signal
 import subprocess
@@ -35,22 +35,19 @@ def test_export_prints_the_size_by_part_and_the_accuracy_before_and_after(printe
     assert "60 texts of test" in text
 
 
-def test_inspect_tells_operators_types_inputs_and_checksums(printed: tuple[str, Path]) -> None:
-    _, bundle = printed
+def test_inspect_shows_the_sha256_that_export_printed(printed: tuple[str, Path]) -> None:
+    text, bundle = printed
     result = CliRunner().invoke(app, ["inspect", str(bundle)])
     assert result.exit_code == 0
-    manifest = json.loads((bundle / "mkd.json").read_text())
-    for wanted in ("input_ids, attention_mask, token_type_ids", "13 MatMulInteger", "2 If"):
+    digest = hashlib.sha256((bundle / "mkd.json").read_bytes()).hexdigest()
+    assert f"sha256    {digest}" in text
+    for wanted in (
+        f"sha256     {digest}",
+        "input_ids, attention_mask, token_type_ids",
+        "13 MatMulInteger",
+        "2 If",
+    ):
         assert wanted in result.stdout
-    for name, entry in manifest["files"].items():
-        assert name in result.stdout
-        assert entry["sha256"][:16] in result.stdout
-
-
-def test_inspect_refuses_a_damaged_bundle(printed: tuple[str, Path], tmp_path: Path) -> None:
-    result = CliRunner().invoke(app, ["inspect", str(tmp_path)])
-    assert result.exit_code == 1
-    assert "not a bundle" in str(result.exception)
 
 
 def test_killed_export_leaves_the_old_bundle(student: Path, tmp_path: Path) -> None:

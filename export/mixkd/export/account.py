@@ -10,9 +10,9 @@ from mixkd.export.int8.budget import Choice
 from mixkd.export.judge.flips import LabelChanges
 from mixkd.export.judge.judge import ExportQuality
 from mixkd.export.judge.processors import OtherProcessor
-from mixkd.export.judge.sizes import Sizes
 from mixkd.export.student import Student
 from mixkd.export.vocabulary import TrimReport
+from mixkd.runtime.graph.sizes import Sizes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,12 +1,11 @@
 """The commands of the export stage."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mixkd.console import answer, say
+from mixkd.console import answer
 from mixkd.export.config import ExportConfig, ExportInputs
 from mixkd.parameters import Json, Output, Overwrite, with_options
 from mixkd.usage import add_command
@@ -48,6 +47,7 @@ def export(
 def _values(result: "ExportResult") -> dict[str, object]:
     return {
         "bundle": result.bundle.folder,
+        "sha256": result.bundle.sha256,
         "recipe": result.bundle.manifest.recipe,
         "file_bytes": result.file_bytes,
         "sizes": result.sizes.as_json(),
@@ -69,6 +69,7 @@ def _lines(result: "ExportResult") -> Iterator[str]:
         f"(embeddings {sizes.embeddings_bytes / 1e6:.2f}, encoder {sizes.encoder_bytes / 1e6:.2f}, "
         f"head {sizes.head_bytes / 1e6:.2f})"
     )
+    yield f"  sha256    {result.bundle.sha256}"
     if result.quality:
         yield _quality(result.quality)
     if result.trim:
@@ -112,14 +113,6 @@ def _quality(quality: "ExportQuality") -> str:
     return f"{line} ({quality.rows} texts of {quality.split})"
 
 
-def inspect(bundle: Annotated[Path, typer.Argument(help="The bundle's folder.")]) -> None:
-    """Show what a bundle holds: operators, weights by part, inputs, recipe, numbers, checksums."""
-    from mixkd.export.inspection import describe
-
-    say(*describe(bundle))
-
-
 def register(app: typer.Typer) -> None:
     """Add this stage's commands to `mkd`."""
     add_command(app, "export", export)
-    add_command(app, "inspect", inspect)

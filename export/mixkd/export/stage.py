@@ -26,13 +26,14 @@ from mixkd.export.int8.ranges import calibrated_ranges
 from mixkd.export.judge.flips import LabelChanges, compare
 from mixkd.export.judge.judge import ExportQuality, Judge, graph_logits
 from mixkd.export.judge.processors import GOLDEN_TEXTS, OtherProcessor, check_processors, compare_processors
-from mixkd.export.judge.sizes import Sizes, measure_sizes
+from mixkd.export.judge.sizes import measure_sizes
 from mixkd.export.student import PROBE_TEXTS, Student, open_student
 from mixkd.export.vocabulary import TrimReport, Vocabulary, choose_vocabulary, measure_trim
 from mixkd.outputs import check_output, fresh_folder
 from mixkd.progress import Progress, no_progress
 from mixkd.runs import data_fingerprint
 from mixkd.runtime.bundle import Bundle, open_bundle, seal_bundle
+from mixkd.runtime.graph.sizes import Sizes
 from mixkd.runtime.manifest import FP32_FILE, INT8_FILE, TOKENIZER_FILE, Precision
 from mixkd.runtime.predictor import ALONE, BATCH_TOKENS
 

@@ -18,9 +18,10 @@ The graphs take the manifest's inputs, (B, T) int64 each, and give ``logits``, (
 regression's values are its logits; it has no probabilities.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from mixkd.errors import BundleError
@@ -169,6 +170,33 @@ def _check_files(folder: Path, content: bytes, digest: str, *, verify: bool, lea
     return OpenBundle(Bundle(folder, manifest, digest), model, kept)
 
 
+def check_bundle(folder: Path, *, trust: Trust = ANYBODY) -> tuple[Bundle, list[str]]:
+    """Check a bundle as `open_bundle` does, but go on after the first problem.
+
+    Returns:
+        The bundle as its manifest tells it, and all that is wrong with it or its files, in words.
+
+    Raises:
+        BundleError: If the manifest can't be read.
+    """
+    path = folder / MANIFEST_FILE
+    content, digest = _read_manifest(folder, lean=False)
+    manifest = parse_manifest(content, path, verify=False)
+    checks: list[Callable[[], object]] = [
+        lambda: parse_manifest(content, path),
+        lambda: _check_trust(folder, content, digest, trust),
+        lambda: check_listing(folder, {*manifest.files, MANIFEST_FILE}, ignored=_may_stand_beside),
+        *(partial(_check_file, folder, name, entry) for name, entry in manifest.files.items()),
+    ]
+    problems = []
+    for check in checks:
+        try:
+            check()
+        except BundleError as error:
+            problems.append(str(error))
+    return Bundle(folder, manifest, digest), problems
+
+
 def seal_bundle(folder: Path, manifest: Manifest) -> Bundle:
     """Write `mkd.json` for the files that stand in the folder; `manifest.files` is filled in here."""
     entries = {}
@@ -234,6 +262,11 @@ def _checked_file(folder: Path, name: str, entry: FileEntry) -> OpenFile:
             "copy or export the bundle again"
         )
     return file
+
+
+def _check_file(folder: Path, name: str, entry: FileEntry) -> None:
+    with _checked_file(folder, name, entry) as file:
+        _check_sha256(file, entry, None, lean=False)
 
 
 def _check_sha256(file: OpenFile, entry: FileEntry, content: bytes | None, *, lean: bool) -> None:

@@ -1,4 +1,4 @@
-"""The commands of the runtime stage: predict, calibrate."""
+"""The commands of the runtime stage: inspect, predict, calibrate, sign."""
 
 import sys
 from collections.abc import Iterator
@@ -27,8 +27,57 @@ BundleFolder = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add this stage's commands to `mkd`."""
+    add_command(app, "inspect", inspect)
     add_command(app, "predict", predict)
     add_command(app, "calibrate", calibrate)
+    add_command(app, "sign", sign)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Meant:
+    """Which bundle is meant."""
+
+    expect_sha256: str | None = option(
+        None, "The sha256 of the bundle's mkd.json; any other bundle is refused.", group=Group.OTHER
+    )
+    verify_key: Path | None = option(
+        None,
+        "A public key (PEM); a bundle that its holder did not sign is refused.",
+        group=Group.OTHER,
+    )
+
+
+@with_options(meant=Meant)
+def inspect(bundle: BundleFolder, *, meant: Meant, as_json: Json = False) -> None:
+    """Check a bundle as loading it does, and show what it holds.
+
+    Whatever loading would refuse is named, and the exit code is 1 then. The sha256 that is printed stands for
+    the whole bundle.
+    """
+    from mixkd.runtime.bundle import Trust
+    from mixkd.runtime.inspection import inspect as examine
+
+    found = examine(bundle, trust=Trust(sha256=meant.expect_sha256, key=meant.verify_key))
+    answer(found, *found.lines(), as_json=as_json)
+    found.check()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signer:
+    """Who signs."""
+
+    key: Path = required("An Ed25519 private key (PEM); openssl genpkey -algorithm ed25519 makes one.")
+
+
+@with_options(signer=Signer)
+def sign(bundle: BundleFolder, *, signer: Signer, as_json: Json = False) -> None:
+    """Sign a bundle, so that whoever has the public key can tell who made it."""
+    from mixkd.runtime import signing
+
+    encrypted = signing.is_encrypted(signer.key)
+    password = typer.prompt("password of the key", hide_input=True, err=True) if encrypted else None
+    written = signing.sign(bundle, signer.key, password=None if password is None else password.encode())
+    answer({"signature": written}, f"signed: {written}", as_json=as_json)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +107,7 @@ class PredictConfig:
         check_limits(self)
 
 
-@with_options(config=PredictConfig)
+@with_options(config=PredictConfig, meant=Meant)
 def predict(
     bundle: BundleFolder,
     texts: Annotated[
@@ -66,6 +115,7 @@ def predict(
     ] = None,
     *,
     config: PredictConfig,
+    meant: Meant,
     as_json: Json = False,
 ) -> None:
     """Predict the label of each text.
@@ -78,7 +128,12 @@ def predict(
     if not texts and sys.stdin is None:
         raise DataError("standard input is closed: give the texts as arguments")
     classifier = Classifier.load(
-        bundle, threads=config.threads, preset=config.preset, threshold=config.threshold
+        bundle,
+        threads=config.threads,
+        preset=config.preset,
+        threshold=config.threshold,
+        expect_sha256=meant.expect_sha256,
+        verify_key=meant.verify_key,
     )
     shown, asked = tee(_texts(texts, config.pairs))
     # Who types wants each answer at once.

@@ -32,9 +32,7 @@ class LoadOptions:
         if self.timeout_s is not None and not 0 < self.timeout_s < math.inf:
             raise ConfigError(f"timeout_s is {self.timeout_s!r}: give seconds above 0, or None")
         if self.trust != Trust() and not self.verify:
-            raise ConfigError(
-                "verify=False trusts whatever stands there: leave it out, with a digest or a key"
-            )
+            raise ConfigError("verify=False checks no hash: leave it out with expect_sha256 or verify_key")
 
     def open(self, folder: Path) -> AbstractContextManager[OpenBundle]:
         """Open a bundle as these options say."""

@@ -70,18 +70,19 @@ class Tensor:
 class Node:
     """One operator with its inputs, outputs and attributes."""
 
-    __slots__ = ("attributes", "domain", "inputs", "op", "outputs")
+    __slots__ = ("attributes", "domain", "inputs", "name", "op", "outputs")
 
     def __init__(
-        self, op: str, domain: str, inputs: list[str], outputs: list[str], attributes: dict[str, Value]
+        self,
+        op: str,
+        domain: str,
+        name: str,
+        inputs: list[str],
+        outputs: list[str],
+        attributes: dict[str, Value],
     ) -> None:
-        self.op, self.domain, self.inputs, self.outputs, self.attributes = (
-            op,
-            domain,
-            inputs,
-            outputs,
-            attributes,
-        )
+        self.op, self.domain, self.name = op, domain, name
+        self.inputs, self.outputs, self.attributes = inputs, outputs, attributes
 
 
 class Graph:

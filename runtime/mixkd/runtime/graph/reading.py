@@ -106,7 +106,7 @@ class _Reader:
 
     def _node(self, start: int, end: int, depth: int) -> Node:
         # Only what holds graphs or tensors is large, and those lie in attributes: the rest is read at once.
-        op, domain = "", ""
+        op, domain, name_of_node = "", "", ""
         inputs: list[str] = []
         outputs: list[str] = []
         attributes: dict[str, Value] = {}
@@ -124,7 +124,7 @@ class _Reader:
                     raise ValueError(f"two attributes of {op} have the name {name!r}")
                 attributes[name] = value
                 continue
-            if number in (3, 6, 9):  # name, comment, notes
+            if number in (6, 9):  # comment, notes
                 continue
             text = read_text(self._source, first, last) if data is None else data[first:last].decode()
             if number == 1:
@@ -133,11 +133,13 @@ class _Reader:
                 outputs.append(text)
             elif number == 4 and not op:
                 op = text
+            elif number == 3 and not name_of_node:
+                name_of_node = text
             elif number == 7 and not domain:
                 domain = text
             else:
                 raise ValueError(f"field {number} of a node is unknown, or stands twice")
-        return Node(op, domain, inputs, outputs, attributes)
+        return Node(op, domain, name_of_node, inputs, outputs, attributes)
 
     def _attribute(self, start: int, end: int, depth: int) -> tuple[str, Value]:
         name, kind = "", 0
