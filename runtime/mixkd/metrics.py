@@ -10,7 +10,7 @@ from mixkd.task import Task
 HEADLINE = {Task.SINGLE_LABEL: "accuracy", Task.MULTI_LABEL: "micro_f1", Task.REGRESSION: "pearson"}
 """The one metric by which models are chosen and compared; higher is better for all three."""
 
-_NOT_RATES = frozenset({"pearson", "spearman", "mse"})
+_NOT_RATES = frozenset({"pearson", "spearman", "mse", "loss"})
 
 
 def format_metric(name: str, value: float) -> str:

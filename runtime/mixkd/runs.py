@@ -142,12 +142,12 @@ def refuse_another_request(begun: str, request: Mapping[str, Any], *, where: Pat
         earlier, now = _items(json.loads(begun)), _items(request)
     except (ValueError, AttributeError, RecursionError) as error:
         raise ConfigError(
-            f"{where} is damaged, so the run can't be resumed: start anew with --overwrite"
+            f"{where} is damaged, so the run can't be resumed: start again with --overwrite"
         ) from error
     if differing := sorted({name for name, _ in earlier ^ now}):
         raise ConfigError(
             f"{where} belongs to a run with other options or data ({', '.join(differing)} differ): "
-            "resume with the same, or start anew with --overwrite"
+            "resume with the same, or start again with --overwrite"
         )
 
 

@@ -208,7 +208,9 @@ def test_more_layers_than_the_teachers_are_refused(teacher: Path, data: Path, tm
 
 
 def test_more_tokens_than_positions_are_refused(teacher: Path, data: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="--max-length must be at most 48"):
+    with pytest.raises(
+        ConfigError, match="--max-length must be at most 48, the positions of the model, not 500"
+    ):
         refused(teacher, data, tmp_path, max_length=500)
 
 

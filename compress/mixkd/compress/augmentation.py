@@ -27,7 +27,7 @@ from mixkd.corpus.corpus import Corpus, Example, open_corpus
 from mixkd.corpus.files import Row, check_writable, write_rows
 from mixkd.errors import DataError, OutputError
 from mixkd.labels import stratum_of
-from mixkd.outputs import clear_write_errors
+from mixkd.outputs import clear_write_errors, whole_file
 from mixkd.progress import Progress, no_progress
 from mixkd.runs import refuse_another_request, request_of
 
@@ -153,7 +153,7 @@ def _rows(corpus: Corpus, config: AugmentConfig, output: Path) -> NDArray[np.int
 
 
 def _go_on(done: Path, request: dict[str, Any], *, batch_size: int, overwrite: bool, resume: bool) -> int:
-    """Return how many rows of an interrupted run stand in `done`; where there is none, begin the file."""
+    """Return how many rows an interrupted run left in `done`; without one, begin the file."""
     header = (json.dumps(request) + "\n").encode("utf-8")
     if done.is_file() and not (resume or overwrite):
         raise OutputError(f"{done} holds an interrupted run: --resume continues it, --overwrite starts again")
@@ -162,15 +162,15 @@ def _go_on(done: Path, request: dict[str, Any], *, batch_size: int, overwrite: b
         lines = done.read_bytes().splitlines(keepends=True)
         refuse_another_request(b"".join(lines[:1]).decode("utf-8", "replace"), request, where=done)
         whole = [line for line in lines[1:] if line.endswith(b"\n")]
-        # In whole batches: what is translated together is the same whenever the kill came.
+        # In whole batches, so that the same texts are translated together wherever the run was killed.
         rows = whole[: len(whole) - len(whole) % batch_size]
-    done.parent.mkdir(parents=True, exist_ok=True)
-    done.write_bytes(b"".join([header, *rows]))
+    with whole_file(done) as file:  # a link in its place is replaced, not followed
+        file.buffer.writelines([header, *rows])
     return len(rows)
 
 
 def _drop_if_empty(done: Path) -> None:
-    """Remove a begun file in which no text is done: there is nothing to go on with."""
+    """Remove the file if no text in it is translated: there is nothing to resume."""
     if done.is_file():
         with done.open("rb") as file:
             begun = len(list(islice(file, 2))) == 2
@@ -217,13 +217,13 @@ def _translate(
 
 
 def _seed(seed: int, batch: list[Example]) -> None:
-    # Of the batch's own: what a resumed run samples doesn't depend on where it was interrupted.
+    # A function of the batch, so that a resumed run samples the same wherever it was interrupted.
     digest = hashlib.blake2b("\0".join(e.text for e in batch).encode("utf-8", "replace"), digest_size=6)
     torch.manual_seed(seed + int.from_bytes(digest.digest(), "little"))
 
 
 def _line(example: Example, back: Iterator[str], names: list[str]) -> dict[str, Any]:
-    """Return what a row of the file holds; nothing where the text came back as it was, or empty."""
+    """Return a row of the file; an empty one where the translation is empty or equals the text."""
     was = [part for part in (example.text, example.text2) if part is not None]
     now = [next(back) for _ in was]
     if not all(now) or [text.lower().split() for text in was] == [text.lower().split() for text in now]:
@@ -234,7 +234,7 @@ def _line(example: Example, back: Iterator[str], names: list[str]) -> dict[str, 
 
 def _changed(done: Path) -> Iterator[Row]:
     with done.open(encoding="utf-8") as file:
-        next(file)  # what was asked
+        next(file)  # the request
         yield from filter(None, map(json.loads, file))
 
 

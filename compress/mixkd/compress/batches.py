@@ -1,4 +1,4 @@
-"""The order of training: batches of near lengths, so that little is spent on padding."""
+"""The order of the training texts: batches of similar lengths, so that little is spent on padding."""
 
 from collections.abc import Iterator
 
@@ -7,14 +7,14 @@ from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
 _BATCHES_PER_POOL = 50
-"""Batches drawn together and sorted by length among themselves: large pools pad less, small ones mix more."""
+"""Batches per pool, within which texts are sorted by length: large pools pad less, small ones mix more."""
 
 
 class LengthGroupedSampler(Sampler[int]):
-    """Every index once per epoch, in runs of `batch_size` near lengths; the runs' order is random.
+    """Yields every index once per epoch, in batches of similar lengths; the order of the batches is random.
 
-    The order is a function of the seed and the epoch alone, so a resumed run sees the same one. Mixed pairs
-    are drawn within a batch, so they too have near lengths.
+    The order depends on the seed and the epoch alone, so a resumed run has the same one. Pairs are mixed
+    within a batch, so they have similar lengths too.
     """
 
     def __init__(self, lengths: NDArray[np.int32], *, batch_size: int, seed: int) -> None:
@@ -24,7 +24,7 @@ class LengthGroupedSampler(Sampler[int]):
         self._epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose order comes next."""
+        """Set the epoch, which determines the order."""
         self._epoch = epoch
 
     def __len__(self) -> int:
@@ -39,7 +39,7 @@ class LengthGroupedSampler(Sampler[int]):
             near = order[start : start + pool]
             near = near[np.argsort(self._lengths[near], kind="stable")]
             batches += [near[i : i + self._batch_size] for i in range(0, len(near), self._batch_size)]
-        # Only the last batch may be short, else every later one would straddle two runs.
+        # A short batch must come last, else the batches after it would be cut at other places.
         short = [batch for batch in batches if len(batch) < self._batch_size]
         whole = [batch for batch in batches if len(batch) == self._batch_size]
         for i in rng.permutation(len(whole)):

@@ -12,6 +12,7 @@ from mixkd.compress.inputs import CheckConfig, DistillInputs, FinetuneInputs, Tr
 from mixkd.compress.translation import AugmentConfig, AugmentInputs
 from mixkd.console import answer, warn
 from mixkd.extras import require
+from mixkd.metrics import format_metric
 from mixkd.options import DataInputs
 from mixkd.parameters import Json, with_options
 from mixkd.progress import TerminalProgress
@@ -100,7 +101,7 @@ def _train(
     if os.environ.get("RANK", "0") != "0":
         return  # of several processes the first one reports
     lines = [
-        f"{split}: " + ", ".join(f"{name} {value:.4f}" for name, value in values.items())
+        f"{split}: " + ", ".join(f"{name} {format_metric(name, value)}" for name, value in values.items())
         for split, values in result.metrics.items()
     ]
     answer(result, *lines, f"{kind}: {result.folder}", as_json=as_json)

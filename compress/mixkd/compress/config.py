@@ -10,7 +10,7 @@ from typing import ClassVar, Self
 from mixkd.compress.inputs import Selection
 from mixkd.compress.weights import METHODS, Distance, Method, Mixing, Term, Weights
 from mixkd.errors import ConfigError
-from mixkd.options import Group, option
+from mixkd.options import Group, must_be, option
 from mixkd.task import DEFAULT_LENGTH, LEAST_LENGTH, Task
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
@@ -143,7 +143,8 @@ class TrainingConfig(Selection):
         rate = self.learning_rate or min(self._base_rate * (768 / width) ** 2, 1e-3)
         head_rate = self.head_learning_rate or rate * self._head_factor
         if self.max_length is not None and self.max_length > longest:
-            raise ConfigError(f"--max-length {self.max_length} is more than the model's {longest} positions")
+            allowed = f"at most {longest}, the positions of the model"
+            raise ConfigError(must_be("max_length", allowed, self.max_length))
         return replace(
             self,
             learning_rate=rate,

@@ -1,7 +1,7 @@
-"""Train and evaluate without the last layer's dead positions.
+"""Skips the positions of the last layer that a classifier doesn't read.
 
-A classifier that reads the first token only needs, in its last layer, the keys and values of every position
-but the query, the attention's output and the feed-forward of the first one alone::
+A classification head that reads only the first token needs, in the last layer, the keys and values of every
+position, but query, attention output and feed-forward of the first position alone::
 
     layer N-1 output  (B, T, H)
         │        └───────────────┐
@@ -11,30 +11,30 @@ but the query, the attention's output and the feed-forward of the first one alon
                        ▼
         output, feed-forward (B, 1, H)  ──►  head reads [:, 0]
 
-The logits and every gradient are those of the whole layer; of a 3-layer model's work a quarter is gone. The
-export stage makes the same cut in the graph, for every architecture; here it is made for the BERT family.
+Logits and gradients are those of the whole layer; a 3-layer model does a quarter less work. The export stage
+makes the same cut in the graph for every architecture; here it is made for the BERT family.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import torch.nn.functional as F  # noqa: N812 - the name everybody knows
+import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 from transformers import PreTrainedModel, __version__
 
 _FIRST_TOKEN_HEADS = {"bert", "roberta", "xlm-roberta", "electra", "camembert"}
-"""Model types with BERT's layer, whose classification head reads the first position."""
+"""Model types with BERT's layer whose classification head reads the first position."""
 
 _IN_A_TUPLE = __version__.startswith("4.")
-"""Whether a layer's forward wraps its output, as it did before transformers 5."""
+"""Whether a layer's forward returns a tuple, as before transformers 5."""
 
 
 @contextmanager
 def first_token_only(model: PreTrainedModel) -> Iterator[None]:
-    """Let the model's last layer compute the first position alone while the block runs.
+    """Let the model's last layer compute only the first position while the block runs.
 
-    Models of another kind are left as they are. Inside the block the last hidden state is (B, 1, H).
+    Models of other types are left as they are. Inside the block the last hidden state is (B, 1, H).
     """
     layer = _last_layer(model)
     if layer is None:
@@ -51,7 +51,7 @@ def first_token_only(model: PreTrainedModel) -> Iterator[None]:
     try:
         yield
     finally:
-        del layer.forward  # the class's own shows again
+        del layer.forward  # the class's own is found again
 
 
 def _last_layer(model: PreTrainedModel) -> nn.Module | None:
@@ -59,7 +59,7 @@ def _last_layer(model: PreTrainedModel) -> nn.Module | None:
     if config.model_type not in _FIRST_TOKEN_HEADS or config.is_decoder:
         return None
     if getattr(config, "position_embedding_type", "absolute") not in {None, "absolute"}:
-        return None  # relative positions enter the attention itself
+        return None  # relative positions are part of the attention
     encoder: Any = model.base_model.encoder
     layer: nn.Module = encoder.layer[-1]
     return layer

@@ -1,4 +1,4 @@
-"""The hub: whether it answers, and the splits of its datasets (through the `compress` extra)."""
+"""The Hugging Face hub: whether it answers, and its datasets as splits of a corpus."""
 
 import os
 import socket
@@ -15,9 +15,9 @@ _PATIENCE_S = 3.0
 
 
 def hub_reachable() -> bool:
-    """Return within seconds whether the hub's host answers: its client alone would retry for a minute."""
+    """Return within seconds whether the hub's host answers; its client would retry for a minute."""
     if any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")):
-        return True  # only the proxy knows
+        return True  # reachable through the proxy, or not: unknown here
     address = urlsplit(os.environ.get("HF_ENDPOINT", "https://huggingface.co"))
     port = address.port or (80 if address.scheme == "http" else 443)
     try:
@@ -43,7 +43,7 @@ class HubSplit:
         return str(self.table._fingerprint)
 
     def rows(self) -> Iterator[Row]:
-        """Yield the rows, class numbers turned into their names; -1 is an absent label."""
+        """Yield the rows, with class names instead of class numbers; -1 means unlabelled."""
         for row in self.table:
             named = {
                 column: None if row[column] in {None, -1} else names[row[column]]
@@ -56,16 +56,16 @@ def hub_splits(name: str) -> dict[str, Split]:
     """Load a hub dataset by `org/name[:config]`.
 
     Raises:
-        DataError: If the hub doesn't know it or can't be reached.
+        DataError: If there is no such dataset, or neither hub nor local cache has it.
     """
     import datasets
 
     repository, _, config = name.partition(":")
     if not datasets.config.HF_HUB_OFFLINE and not hub_reachable():
-        datasets.config.HF_HUB_OFFLINE = True  # the package's own cache may still hold it
+        datasets.config.HF_HUB_OFFLINE = True  # the dataset may be in the local cache
     try:
         loaded = datasets.load_dataset(repository, config or None, trust_remote_code=False)
-    except Exception as error:  # the package raises a dozen kinds, none of them its own root
+    except Exception as error:  # the package has no base class for its errors
         raise DataError(f"hub dataset {name} can't be loaded: {first_line(error)}") from error
     splits: dict[str, Split] = {}
     for split, table in loaded.items():

@@ -5,15 +5,15 @@ Liang et al., "MixKD: Towards Efficient Distillation of Large-scale Language Mod
 
     L = L_MLE + α_SM L_SM + α_TMKD L_TMKD + α_KD L_KD + α_hidden L_hidden
 
-Labels enter as target rows, so that hard, soft, multi-label and regression targets are one case: a one-hot
-row, a probability row, a multi-hot row, a single number. A row that holds NaN has no label. Every term is
-computed in float32 or wider whatever the models ran in, and is a mean over the rows it is defined on.
+Labels are target rows, so that hard, soft, multi-label and regression targets are one case: one-hot,
+probabilities, multi-hot, or a single number. A row of NaN has no label. Every term is computed in float32 or
+wider, whatever precision the models run in, and is a mean over the rows that it is defined on.
 """
 
 from collections.abc import Mapping
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - the name everybody knows
+import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
 
 from mixkd.compress.weights import Distance, Term, Weights
@@ -22,7 +22,7 @@ from mixkd.task import Task
 
 
 class ShapeError(MkdError):
-    """Two tensors that must agree in shape don't."""
+    """Two tensors that must have the same shape don't."""
 
 
 def label_loss(logits: Tensor, targets: Tensor, *, task: Task) -> Tensor:
@@ -71,7 +71,7 @@ def student_mixup_loss(
         logits: (M, C), the student on mixed examples.
         targets: (M, C), labels of the first of each pair.
         partner_targets: (M, C), labels of the second.
-        lam: (M,), the share of the first, in [0, 1].
+        lam: (M,), λ, the weight of the first, in [0, 1].
         task: What the outputs mean.
     """
     labelled = ~(targets.isnan() | partner_targets.isnan()).any(dim=-1)
@@ -92,12 +92,12 @@ def logit_distance(
         student: (N, C), before softmax.
         teacher: (N, C), before softmax, without gradient.
         distance: The d.
-        temperature: τ of `kl`, above 0; τ² keeps the gradients' size (Hinton et al. 2015, section 2).
+        temperature: τ of `kl`, above 0; τ² keeps the size of the gradients (Hinton et al. 2015, section 2).
         task: What the outputs mean.
 
     Raises:
         ShapeError: If the shapes differ.
-        ConfigError: If `kl` is asked for regression.
+        ConfigError: If the distance is `kl` and the task regression.
     """
     _check_same_shape(student, teacher)
     student, teacher = _wide(student), _wide(teacher)
@@ -120,15 +120,14 @@ def hidden_loss(student: Tensor, teacher: Tensor) -> Tensor:
     """L_hidden = mean over rows and layers of || s/||s|| - t/||t|| ||², as in PKD.
 
     Sun et al., "Patient Knowledge Distillation for BERT Model Compression", EMNLP 2019, equation 7: the first
-    token's states of the student's layers (its last one left out) against those of the teacher layers they
-    stand for.
+    token's states in the student's layers but the last, against those in the teacher layers that they follow.
 
     Args:
         student: (L, N, H), states of L student layers.
         teacher: (L, N, H), states of the L teacher layers they follow, without gradient.
 
     Raises:
-        ShapeError: If the shapes differ; a student of another width can't follow hidden states.
+        ShapeError: If the shapes differ, as those of models with different widths do.
     """
     _check_same_shape(student, teacher)
     gap = F.normalize(_wide(student), dim=-1) - F.normalize(_wide(teacher), dim=-1)
@@ -136,7 +135,7 @@ def hidden_loss(student: Tensor, teacher: Tensor) -> Tensor:
 
 
 def _wide(values: Tensor) -> Tensor:
-    """Return half-precision values as float32: sums of many small terms need the digits."""
+    """Return half-precision values as float32, for sums of many small terms."""
     return values.float() if values.dtype in {torch.float16, torch.bfloat16} else values
 
 

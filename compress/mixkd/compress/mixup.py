@@ -22,7 +22,7 @@ class Mix:
 
     Attributes:
         first: (M,) row indices i.
-        second: (M,) row indices p(i), p without fixed points where the batch has two rows or more.
+        second: (M,) row indices p(i); p has no fixed points where the batch has two rows or more.
         lam: (M,) λ_i, the weight of the first, float32.
     """
 
@@ -46,7 +46,7 @@ def draw_mix(rows: int, mixing: Mixing, *, generator: torch.Generator | None = N
     wanted = max(1, round(mixing.ratio * rows))
     first, second = [], []
     for _ in range(-(-wanted // rows)):
-        # One cycle through a random order: every row has a partner, none is its own.
+        # One cycle through a random order: every row has a partner other than itself.
         order = torch.randperm(rows, generator=generator)
         first.append(order)
         second.append(order.roll(1))
@@ -88,7 +88,7 @@ def mix_embeddings(embeddings: Tensor, mix: Mix) -> Tensor:
     """e'_i = λ_i E[t_i] + (1-λ_i) E[t_p(i)]; position and segment embeddings are added later, by the model.
 
     Args:
-        embeddings: (B, T, H) word embeddings; where a text is shorter, those of its padding.
+        embeddings: (B, T, H) word embeddings, of padding too.
         mix: The M pairs.
 
     Returns:
@@ -104,9 +104,9 @@ def mix_masks(mask: Tensor, mix: Mix) -> Tensor:
 
 
 def mix_segments(segments: Tensor, mask: Tensor, mix: Mix) -> Tensor:
-    """Segment ids of the longer text of each pair, of the first one in a tie; (B, T) to (M, T).
+    """Return the segment ids of the longer text of each pair, or of the first; (B, T) to (M, T).
 
-    Ids can't be interpolated, and the longer text's cover every attended position.
+    Ids can't be interpolated, and those of the longer text cover every attended position.
     """
     lengths = mask.sum(dim=1)  # (B,)
     first_is_longer = lengths[mix.first] >= lengths[mix.second]  # (M,)

@@ -1,4 +1,4 @@
-"""The processes of one training: one, or several that torchrun or `accelerate launch` started."""
+"""The processes of one training: one, or those that torchrun or `accelerate launch` started."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from accelerate import PartialState
 from mixkd.outputs import resumable_folder, work_folder
 
 _PATIENCE = timedelta(hours=12)
-"""How long the others wait while the first process reads and tokenises the data."""
+"""How long the other processes wait while the first one reads and tokenises the data."""
 
 
 def on_cpu() -> bool:
@@ -20,15 +20,15 @@ def on_cpu() -> bool:
 
 
 def process_state() -> PartialState:
-    """Return this process's place among those of the run: its device, its rank, its barriers."""
+    """Return this process's device, its rank and the barriers of the run."""
     return PartialState(cpu=on_cpu(), timeout=_PATIENCE)
 
 
 @contextmanager
 def shared_work_folder(output: Path, *, overwrite: bool, resume: bool, keep: str) -> Iterator[Path]:
-    """Yield the same `resumable_folder` to every process; the first alone makes it and puts it in place.
+    """Yield the same `resumable_folder` to every process; only the first one makes it and puts it in place.
 
-    With several machines, `output` lies on a file system that all of them see.
+    With several machines, `output` must be on a file system that all of them share.
 
     Raises:
         OutputError: As `resumable_folder`, in the first process.

@@ -5,6 +5,7 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from mixkd.metrics import format_metric
 from mixkd.progress import Progress
 
 _TIMINGS = ("_runtime", "_per_second", "_time")
@@ -50,7 +51,7 @@ class ProgressReporter(TrainerCallback):
         if not shown:
             return
         kind = "validation" if any(name.startswith("eval_") for name in logs) else "training"
-        values = "  ".join(f"{name} {value:.4f}" for name, value in shown.items())
+        values = "  ".join(f"{name} {format_metric(name, value)}" for name, value in shown.items())
         self._newest = f"step {state.global_step}/{state.max_steps}  {kind}  {values}  {self._left(state)}"
         self._report(state)
 

@@ -1,4 +1,4 @@
-"""Which training texts are used, and which are held out to validate: classes keep their shares of both."""
+"""Which texts are used to train, and which are held out to validate; both are stratified samples."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from mixkd.compress.inputs import Selection
 
 HELD_OUT_SHARE = 0.1
-"""The share of the training texts that validates where the data has no validation split."""
+"""The share of the training texts that is used to validate where the data has no validation split."""
 
 
 def choose_rows(
@@ -15,7 +15,7 @@ def choose_rows(
     """Return the numbers of the rows that train, and of those held out to validate, ascending.
 
     Args:
-        classes: (N,) a class per row; which number a class has makes no difference.
+        classes: (N,) a class per row; the numbers of the classes make no difference.
         selection: Chooses among the rows that aren't held out.
         hold_out: Whether to hold out `HELD_OUT_SHARE`.
     """

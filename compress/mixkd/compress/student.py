@@ -1,4 +1,4 @@
-"""A student made out of its teacher: some of the layers, all of the rest."""
+"""A student cut out of its teacher: some of its layers, and embeddings, pooler and head."""
 
 import copy
 import re
@@ -14,8 +14,8 @@ def cut_layers(teacher: PreTrainedModel, layers: int, *, keep: Keep = Keep.FIRST
     """Return a new model of the teacher's architecture with fewer layers, weights copied.
 
     Embeddings, pooler and head are the teacher's. `first` keeps the first N layers, as PKD does; `even`
-    keeps N evenly spaced ones, the first among them. Where layers share their weights (ALBERT) only the
-    count shrinks. The result owns its weights.
+    keeps N evenly spaced ones, the first among them. Where layers share their weights (ALBERT) only their
+    number changes. The student shares no memory with the teacher.
 
     Args:
         teacher: A sequence classifier with a list of layers.
@@ -23,28 +23,28 @@ def cut_layers(teacher: PreTrainedModel, layers: int, *, keep: Keep = Keep.FIRST
         keep: Which ones.
 
     Raises:
-        ConfigError: If the teacher hasn't that many layers, or can't keep others than its first.
-        ModelError: If the architecture has no list of layers to cut.
+        ConfigError: If the teacher has fewer layers, or can only be cut to its first ones.
+        ModelError: If the architecture has no list of layers that can be cut.
     """
     total = layer_count(teacher)
     if not 1 <= layers <= total:
         raise ConfigError(
-            f"the teacher has {total} layers: --student-layers takes 1 to {total}, not {layers}"
+            f"--student-layers must be from 1 to {total}, the layers of the teacher, not {layers}"
         )
     kept = kept_layers(total, layers, keep)
     config = _cut_config(teacher.config, kept)
     student: PreTrainedModel = AutoModelForSequenceClassification.from_config(config, trust_remote_code=False)
     weights = _cut_weights(teacher, kept)
     missing, unexpected = student.load_state_dict(weights, strict=False)
-    # Tied tensors and buffers that aren't saved may be absent; a layer's weights may not.
+    # Tied weights and buffers that aren't saved may be missing; parameters may not.
     missing = [name for name in missing if name in dict(student.named_parameters())]
     if missing or unexpected:
-        raise _uncuttable(teacher, f"{(missing + unexpected)[0]} doesn't fit the smaller model")
+        raise _uncuttable(teacher, f"{(missing + unexpected)[0]} doesn't fit into the smaller model")
     return student
 
 
 def layer_count(model: PreTrainedModel) -> int:
-    """Return how many layers a token passes through."""
+    """Return the number of layers, as the config has it."""
     count = getattr(model.config, "num_hidden_layers", None)
     if not isinstance(count, int):
         raise _uncuttable(model, "its config has no num_hidden_layers")
@@ -62,13 +62,13 @@ def _cut_config(config: PretrainedConfig, kept: list[int]) -> PretrainedConfig:
     smaller = copy.deepcopy(config)
     total = smaller.num_hidden_layers
     for name, value in list(vars(smaller).items()):
-        # Per-layer settings, such as ModernBERT's layer_types, are cut along.
+        # Settings per layer, such as ModernBERT's layer_types, are cut too.
         if isinstance(value, list) and len(value) == total and name.startswith("layer"):
             setattr(smaller, name, [value[i] for i in kept])
     smaller.num_hidden_layers = len(kept)
     period = getattr(config, "global_attn_every_n_layers", None)
     if period and any((new % period == 0) != (old % period == 0) for new, old in enumerate(kept)):
-        raise ConfigError(f"{config.model_type} alternates kinds of layers: use --keep first")
+        raise ConfigError(f"{config.model_type} has layers of several kinds: use --keep first")
     return smaller
 
 
