@@ -1,3 +1,4 @@
+import json
 import random
 import string
 import subprocess
@@ -137,6 +138,18 @@ def test_a_text_without_tokens_is_read_to_a_limit(encoder: Encoder) -> None:
     near, far = (encoder.encode_one(" " * size + "pay") for size in (16_000, 16_400))
     assert (len(near.ids), near.truncated) == (3, False)
     assert (len(far.ids), far.truncated) == (2, True)
+
+
+def test_a_text_is_not_read_word_by_word_where_words_depend_on_each_other(tmp_path: Path) -> None:
+    # This pre-tokenizer leaves the spaces within its pieces.
+    path = write_family("bert", tmp_path) / "tokenizer.json"
+    body = json.loads(path.read_text(encoding="utf-8"))
+    body["pre_tokenizer"] = {"type": "Punctuation", "behavior": "Isolated"}
+    path.write_text(json.dumps(body), encoding="utf-8")
+    encoder = Encoder.from_folder(tmp_path, max_length=5, inputs=INPUTS)
+    whole = whole_tokenizer(tmp_path, 5)
+    for words in (8, 30, 300):
+        assert_equal(encoder, whole, "Send it, " + "send 100 dollars now " * words + ", please")
 
 
 def test_an_odd_token_goes_to_the_text_that_seems_longer(bundle: Path) -> None:

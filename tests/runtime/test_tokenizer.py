@@ -121,6 +121,7 @@ def test_load_takes_no_part_from_behind_the_model(tmp_path: Path) -> None:
             "can't be ",
         ),
         ("bert", lambda body: body["post_processor"].update(special_tokens={}), "can't be used"),
+        ("bert", set_parts(post_processor=None), "adds no special tokens"),
         (
             "bert",
             lambda body: body["post_processor"]["special_tokens"]["[SEP]"].update(ids=[4_000_000_000]),
@@ -131,6 +132,7 @@ def test_load_takes_no_part_from_behind_the_model(tmp_path: Path) -> None:
         ("bert", set_parts(added_tokens=[added(0, content="x" * 1001)]), "has 1001 characters"),
         ("bert", set_parts(added_tokens=[added(0, content=None)]), "has no content"),
         ("bert", set_parts(added_tokens=[added(0, lstrip="yes")]), "can't be loaded"),
+        ("bert", set_parts(added_tokens=[added(0), added(0, special=False)]), "is listed twice"),
         ("bert", set_parts(added_tokens=None), "can't be loaded"),
         ("bert", set_model(max_input_chars_per_word=10**6), "its words may have 1000000 characters"),
         ("bert", set_model(unk_token="[NOTHING]"), "can't be loaded"),
@@ -160,6 +162,17 @@ def test_load_refuses_what_no_supported_encoder_has(
     assert str(folder / "tokenizer.json") in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["single", "pair"])
+def test_load_refuses_a_template_that_repeats_a_text(name: str, tmp_path: Path) -> None:
+    def repeat(body: Body) -> None:
+        template = body["post_processor"][name]
+        (text,) = (piece for piece in template if piece.get("Sequence", {}).get("id") == "A")
+        template.append(text)
+
+    with pytest.raises(BundleError, match="doesn't keep the text, or both texts, once and in order"):
+        load_tokenizer(rewrite(tmp_path, "bert", repeat))
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -187,6 +200,9 @@ def test_load_refuses_a_file_that_is_missing_or_too_large(
     with pytest.raises(BundleError, match=r"tokenizer\.json can't be read \(No such file"):
         load_tokenizer(tmp_path)
     write_family("bert", tmp_path)
+    monkeypatch.setattr("mixkd.runtime.tokenizer.MAX_PARTS_BYTES", 100)
+    with pytest.raises(BundleError, match="bytes before the model, the limit is 100"):
+        load_tokenizer(tmp_path)
     monkeypatch.setattr("mixkd.runtime.tokenizer.MAX_VALUES", 100)
     with pytest.raises(BundleError, match="it has more than 100 values"):
         load_tokenizer(tmp_path)
@@ -202,6 +218,7 @@ def test_load_refuses_a_file_that_is_missing_or_too_large(
         ("[" * 100_000, "can't be read"),
         ('{"pad_token": "[NOTHING]"}', r"pads with '\[NOTHING\]', which is not in the vocabulary"),
         ('{"pad_token": 3}', "pads with 3"),
+        ('{"pad_token": "\\ud800"}', "can't be read"),
     ],
 )
 def test_load_refuses_a_pad_token_that_there_is_not(content: str, message: str, tmp_path: Path) -> None:

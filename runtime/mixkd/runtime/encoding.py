@@ -6,6 +6,7 @@ read stand at `Encoder`.
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -36,6 +37,7 @@ _GROWTH = 4
 _LOOK_AHEAD = 256
 """How far behind a token the text may still change it; WordPiece gives up on words beyond 100 characters."""
 
+_TWO_WORDS = "aa bb"
 _GAP = r"\w[.,;:!?]?(?= \w)"
 """The end of a word before a single space and another word: no tokenizer's tokens depend on both sides."""
 
@@ -78,20 +80,14 @@ class Encoder:
         self.inputs = tuple(inputs)
         self._tokenizer, self._ascii_tokenizer = loaded.tokenizer, for_ascii(loaded.tokenizer)
         self._single, self._pair, self._pad_id = loaded.single, loaded.pair, loaded.pad_id
-        (self._before, self._after), self._room = (
-            loaded.single.gaps,
-            max_length - loaded.single.special_tokens,
-        )
+        self._before, self._after = loaded.single.gaps
+        self._room = max_length - loaded.single.special_tokens
         self._pair_room = max_length - loaded.pair.special_tokens
         typed = "token_type_ids" in inputs
-        self._types_texts, self._types_pairs = (
-            typed and loaded.single.has_types,
-            typed and loaded.pair.has_types,
-        )
+        self._types_texts = typed and loaded.single.has_types
+        self._types_pairs = typed and loaded.pair.has_types
         self._window = min(_WINDOW_CHARACTERS, max_length * _CHARACTERS_PER_TOKEN)
         self._read_limit = max(_READ_CHARACTERS, max_length * _CHARACTERS_PER_TOKEN)
-        added = loaded.tokenizer.get_added_tokens_decoder().values()
-        self._splits_at_gaps = not any(" " in token.content or token.rstrip for token in added)
 
     @classmethod
     def from_folder(
@@ -208,6 +204,24 @@ class Encoder:
                     return ids + found[: last + 1], start + max(1, end)
             size *= _GROWTH
         return ids + self._tokenize(text[start:limit]).ids, limit
+
+    @cached_property
+    def _splits_at_gaps(self) -> bool:
+        """Whether the tokens of two words with one space between don't depend on each other."""
+        added = self._tokenizer.get_added_tokens_decoder().values()
+        if any(token.rstrip or " " in token.content.lstrip() for token in added):
+            return False
+        if self._tokenizer.pre_tokenizer is None:
+            return False
+        try:
+            normalizer = self._tokenizer.normalizer
+            words = normalizer.normalize_str(_TWO_WORDS) if normalizer else _TWO_WORDS
+            (_, first), *_ = self._tokenizer.pre_tokenizer.pre_tokenize_str(words)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException:  # a panic: it will also meet the text
+            return False
+        return bool(first == (0, _TWO_WORDS.index(" ")))
 
     def _tokenize(self, text: str) -> Encoding:
         plain = text.isascii() and text.isprintable()

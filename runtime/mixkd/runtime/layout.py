@@ -20,19 +20,19 @@ class Layout(NamedTuple):
     text_types: tuple[int, ...]
 
     @classmethod
-    def observe(cls, encoding: Encoding, *, texts: int) -> "Layout":
-        """Read the layout off an encoding of texts of one token each.
+    def observe(cls, encoding: Encoding, *, texts: Sequence[int]) -> "Layout":
+        """Read the layout off an encoding of N texts of one token each, whose ids are `texts`.
 
         Raises:
             ValueError: If it isn't special tokens around the texts, each once and in order.
         """
-        owners: list[int | None] = encoding.sequence_ids
-        if [owner for owner in owners if owner is not None] != list(range(texts)):
-            raise ValueError(f"its post-processor doesn't keep {texts} text(s) once each and in order")
-        places = [owners.index(text) for text in range(texts)]
-        spans = list(zip([0, *(place + 1 for place in places)], [*places, len(owners)], strict=True))
+        ids: list[int] = encoding.ids
+        places = [place for place, special in enumerate(encoding.special_tokens_mask) if not special]
+        if [ids[place] for place in places] != list(texts):
+            raise ValueError("its post-processor doesn't keep the text, or both texts, once and in order")
+        spans = list(zip([0, *(place + 1 for place in places)], [*places, len(ids)], strict=True))
         return cls(
-            gaps=tuple(tuple(encoding.ids[start:stop]) for start, stop in spans),
+            gaps=tuple(tuple(ids[start:stop]) for start, stop in spans),
             gap_types=tuple(tuple(encoding.type_ids[start:stop]) for start, stop in spans),
             text_types=tuple(encoding.type_ids[place] for place in places),
         )

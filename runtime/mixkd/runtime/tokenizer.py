@@ -24,11 +24,13 @@ Result = TypeVar("Result")
 MAX_VALUES = 4_000_000
 """Values in it, told by the commas: an empty list takes two bytes of the file and a hundred of memory."""
 
+MAX_PARTS_BYTES = 2**23
+"""What may stand before the model; the largest have a character map of 330 kB, or added tokens of 1 MB."""
+
 _MODEL_KEY = b'"model"'
 _PARTS = ("normalizer", "pre_tokenizer", "post_processor", "added_tokens")
 _FLAGS = ("single_word", "lstrip", "rstrip", "normalized")
-_PROBE = "a"
-_SMALLEST_MODEL = {"type": "WordLevel", "vocab": {_PROBE: 0}, "unk_token": _PROBE}
+_SMALLEST_MODEL = {"type": "WordLevel", "vocab": {"a": 0, "b": 1}, "unk_token": "a"}
 _STRANGE = "\U0010fffd\ufffe"
 """A text that no vocabulary holds."""
 
@@ -105,6 +107,8 @@ def _take_apart(data: bytes) -> tuple[dict[str, Any], Model]:
     head, key, tail = data.partition(_MODEL_KEY)
     if not key:
         raise ValueError("it has no model")
+    if len(head) > MAX_PARTS_BYTES:
+        raise ValueError(f"it has {len(head)} bytes before the model, the limit is {MAX_PARTS_BYTES}")
     try:
         body = json.loads(head.decode("utf-8").rstrip().removesuffix(",") + "}")
         model = _model(tail.strip().removeprefix(b":").removesuffix(b"}"))
@@ -145,8 +149,10 @@ def _check_model(model: Model) -> None:
 
 def _layouts(parts: dict[str, Any], tokenizer: Tokenizer) -> tuple[Layout, Layout]:
     probe = _shell(post_processor=parts["post_processor"])
-    single = Layout.observe(probe.encode(_PROBE), texts=1)
-    pair = Layout.observe(probe.encode(_PROBE, _PROBE), texts=2)
+    single = Layout.observe(probe.encode("a"), texts=[0])
+    pair = Layout.observe(probe.encode("a", "b"), texts=[0, 1])
+    if not single.special_tokens or not pair.special_tokens:
+        raise ValueError("it adds no special tokens: an empty text would have no token")
     for number in (number for gap in (*single.gaps, *pair.gaps) for number in gap):
         if tokenizer.id_to_token(number) is None:
             raise ValueError(f"its special token {number} is not in the vocabulary")
@@ -168,7 +174,8 @@ def _pad_id(folder: Path, tokenizer: Tokenizer, contents: Mapping[str, bytes] | 
         token = token.get("content")
     if token is None:
         return 0  # whatever stands there is masked
-    number = tokenizer.token_to_id(token) if isinstance(token, str) else None
+    what = f"{path} can't be read"
+    number = _guarded(what, tokenizer.token_to_id, token) if isinstance(token, str) else None
     if number is None:
         raise BundleError(f"{path} pads with {token!r}, which is not in the vocabulary")
     return number  # type: ignore[no-any-return]  # the package has no type information

@@ -122,6 +122,8 @@ def _check_added_tokens(added: Any) -> None:
             raise ValueError("an added token has no content")
         if not 0 < len(token["content"]) <= MAX_ADDED_CHARACTERS:
             raise ValueError(f"an added token has {len(token['content'])} characters")
+    if len({token["content"] for token in added}) < len(added):
+        raise ValueError("an added token is listed twice")
     if sum(1 for _ in groupby(token.get("special") for token in added)) > MAX_ADDED_RUNS:
         raise ValueError("its special and its other added tokens take turns too often")
 
