@@ -1,6 +1,6 @@
 """As many mutants as are asked for.
 
-    python -m tests.fuzz onnx --count 50000 --first 0 [--packages FOLDER] [--processes 2]
+    python -m tests.fuzz report --count 50000 --first 0 [--packages FOLDER] [--processes 2]
 
 `--packages` is a folder of packages that are put before the installed ones, such as another onnxruntime made
 by ``pip install --target FOLDER --no-deps onnxruntime==1.21.1``. A seed alone makes a mutant again:
@@ -14,9 +14,8 @@ import time
 from tests.fuzz.harness import SECONDS, fuzz
 
 TARGETS = {
-    "onnx": "tests.fuzz.onnx_mutants:attempt",
-    "manifest": "tests.fuzz.manifest_mutants:attempt",
-    "hand-made": "tests.fuzz.hand_made:attempt",
+    "report": "tests.fuzz.report:attempt",
+    "replies": "tests.fuzz.replies:attempt",
 }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 from typing import Any
 from unittest import mock
 
@@ -21,11 +22,12 @@ from mixkd.runtime import open_bundle
 from tests.fuzz.json_mutants import mutate
 
 _BUNDLE = Path(__file__).parents[1] / "runtime" / "fixtures" / "bundle"
+_SCRATCH = TemporaryDirectory(prefix="mkd-fuzz-texts-")  # goes away with the process
 _WORDS = "send my money to the account what is the weather in paris today wake me up at seven please"
 
 
-def make_plan(config: BenchConfig, folder: Path) -> Plan:
-    """Return the measurement of two variants on a few texts, which are written in the folder."""
+def make_plan(config: BenchConfig) -> Plan:
+    """Return the measurement of two variants on a few texts."""
     bundle = open_bundle(_BUNDLE)
     manifest = bundle.manifest
     assert bundle.fp32_path is not None
@@ -35,8 +37,8 @@ def make_plan(config: BenchConfig, folder: Path) -> Plan:
         "labels": manifest.labels,
     }
     lines = (f"{' '.join(_WORDS.split()[i:])}\t{manifest.labels[i % 4]}" for i in range(16))
-    (folder / "test.tsv").write_text("\n".join(["text\tlabel", *lines, ""]), encoding="utf-8")
-    corpus = open_corpus(folder)
+    (Path(_SCRATCH.name) / "test.tsv").write_text("\n".join(["text\tlabel", *lines, ""]), encoding="utf-8")
+    corpus = open_corpus(_SCRATCH.name)
     return Plan(
         title="fuzzed",
         variants=(

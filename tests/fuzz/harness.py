@@ -1,136 +1,238 @@
-"""Runs fuzzers: mutants by number and seed, tried in child processes under limits, their outcomes counted.
+"""Runs attempts in child processes, under limits of time and memory, and counts what became of each.
 
-A fuzzer is a module with two functions and, where the defaults don't fit, two limits::
+An attempt is a function of a seed and an empty folder; it makes something hostile and hands it to mkd::
 
-    def prepare(folder: Path) -> State: ...            # once per child process; the folder goes away with it
-    def trial(state: State, rng: Random) -> None: ...  # makes one mutant and hands it to the real component
-    MEMORY_BYTES, TRIAL_SECONDS = 2 * 2**30, 20
+    def attempt(seed: int, folder: Path) -> Outcome:
+        chance = random.Random(seed)
+        ...
+        try:
+            answer = ...
+        except BundleError:
+            return Outcome.REFUSED
+        return Outcome.RIGHT if looks_right(answer) else Outcome.WRONG
 
-A trial that returns gave the right answer (it asserts that itself); one that raises an `MkdError` refused.
-Everything else is a finding: another exception, the end of the process, no end within the limit. The mutant
-of a finding is made again by its number: `python -m tests.fuzz.report --seed 7 --first 1234 --count 1`.
+The documented error and the right answer are all that is allowed. What an attempt raises is `RAW`; a child
+that dies is `CRASHED`, one that goes on for too long `HUNG`, one that takes too much memory `GREEDY`.
 """
 
-import argparse
 import importlib
-import json
 import os
-import resource
+import selectors
+import shutil
+import subprocess
 import sys
+import tempfile
 import traceback
 from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
-from random import Random
-from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TypeAlias
 
-from mixkd.bench.targets.pipes import Child, Limits, PipeError
-from mixkd.errors import MkdError
+ROOT = Path(__file__).parents[2]
+SECONDS = 12.0
+"""The longest that one attempt may take, and a child to start (which has as long again)."""
 
-ALLOWED = ("answered", "refused")
-_PREPARE_SECONDS = 120.0
+MEMORY_BYTES = 2**31
+"""Data that a child may allocate; one that touched half of it is greedy."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A mutant that ended in another way than it may."""
+class Outcome(StrEnum):
+    """What became of an attempt."""
 
-    number: int
-    outcome: str
-    detail: str
+    RIGHT = "right"
+    REFUSED = "refused"
+    WRONG = "wrong"
+    RAW = "raw exception"
+    CRASHED = "crashed"
+    HUNG = "hung"
+    GREEDY = "greedy"
+
+
+ALLOWED = frozenset({Outcome.RIGHT, Outcome.REFUSED})
+Attempt: TypeAlias = Callable[[int, Path], Outcome]
 
 
 @dataclass(slots=True)
-class Outcomes:
-    """How the mutants ended, and those that ended badly."""
+class Tally:
+    """The outcomes of many attempts.
 
-    counts: Counter[str] = field(default_factory=Counter)
-    findings: list[Finding] = field(default_factory=list)
+    Attributes:
+        counts: How many of each.
+        bad: Seed, outcome and the last words of each that isn't allowed.
+    """
 
-    def add(self, number: int, outcome: str, detail: str) -> None:
+    counts: Counter[Outcome] = field(default_factory=Counter)
+    bad: list[tuple[int, Outcome, str]] = field(default_factory=list)
+
+    def add(self, seed: int, outcome: Outcome, words: str) -> None:
+        """Count one attempt."""
         self.counts[outcome] += 1
         if outcome not in ALLOWED:
-            self.findings.append(Finding(number, outcome, detail))
+            self.bad.append((seed, outcome, words))
+
+    def __str__(self) -> str:
+        lines = [", ".join(f"{count} {outcome}" for outcome, count in sorted(self.counts.items()))]
+        return "\n".join(lines + [f"seed {seed}: {outcome}: {words}" for seed, outcome, words in self.bad])
 
 
-def run(fuzzer: str, *, seed: int, count: int, first: int = 0) -> Outcomes:
-    """Try mutants `first` to `first + count` of a fuzzer's module, in as many child processes as it takes."""
-    outcomes, number, end = Outcomes(), first, first + count
-    while number < end:
-        number = _run_child(fuzzer, seed, number, end, outcomes)
-    return outcomes
+def fuzz(
+    target: str,
+    seeds: Sequence[int],
+    *,
+    processes: int = 1,
+    seconds: float = SECONDS,
+    memory_bytes: int = MEMORY_BYTES,
+    environment: Mapping[str, str] | None = None,
+) -> Tally:
+    """Run an attempt with each seed.
+
+    Args:
+        target: ``module:function`` of the attempt.
+        seeds: What the attempts are made from.
+        processes: Children at a time.
+        seconds: The longest that one attempt may take.
+        memory_bytes: What a child may allocate.
+        environment: More variables for the children, such as a `PYTHONPATH` to other packages.
+    """
+    tally = Tally()
+    shares = [seeds[start::processes] for start in range(processes)]
+    with ThreadPoolExecutor(processes) as pool:
+        for part in pool.map(lambda share: _share(target, share, seconds, memory_bytes, environment), shares):
+            tally.counts += part.counts
+            tally.bad += part.bad
+    return tally
 
 
-def _run_child(fuzzer: str, seed: int, first: int, end: int, outcomes: Outcomes) -> int:
-    """Try mutants in one child until it ends, and return the first one that wasn't tried."""
-    seconds = getattr(importlib.import_module(fuzzer), "TRIAL_SECONDS", 10.0)
-    command = [sys.executable, "-m", "tests.fuzz.harness", fuzzer, str(seed), str(first), str(end)]
-    with (
-        TemporaryDirectory(prefix="mkd-fuzz-") as folder,
-        Child([*command, folder], limits=Limits(_PREPARE_SECONDS), environment=_environment()) as child,
-    ):
-        if child.read_line() != b"ready\n":
-            raise RuntimeError(f"{fuzzer} can't be prepared: {child.said()}")
-        child.limits = Limits(seconds)
-        for number in range(first, end):
-            try:
-                line = child.read_line()
-            except PipeError as error:
-                outcomes.add(number, "hung", str(error))
-                return number + 1
-            if not line:
-                outcomes.add(number, "died", f"{child.wait(60)}: {child.said()[-2000:]}")
-                return number + 1
-            outcomes.add(number, *json.loads(line))
-    return end
+def _share(
+    target: str,
+    seeds: Sequence[int],
+    seconds: float,
+    memory_bytes: int,
+    environment: Mapping[str, str] | None,
+) -> Tally:
+    tally, left = Tally(), list(seeds)
+    while left:
+        with _Child(target, left, memory_bytes, environment) as child:
+            words = child.line(2 * seconds)
+            if words != "ready":
+                raise RuntimeError(f"{target} doesn't start: {words or ''}{child.last_words()}")
+            while left:
+                words = child.line(seconds)
+                if words is None or not words:
+                    outcome = Outcome.HUNG if words is None else Outcome.CRASHED
+                    tally.add(left.pop(0), outcome, child.last_words())
+                    break
+                outcome_name, _, rest = words.partition("\t")
+                tally.add(left.pop(0), Outcome(outcome_name), rest)
+    return tally
 
 
-def _environment() -> dict[str, str]:
-    # Fuzzers are found in the repository, wherever the tests were started.
-    paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+class _Child:
+    """A process that makes attempts and writes a line after each."""
+
+    def __init__(
+        self, target: str, seeds: Sequence[int], memory_bytes: int, environment: Mapping[str, str] | None
+    ) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="mkd-fuzz-"))
+        self._errors = (self._folder / "errors").open("w+b")
+        path = os.pathsep.join(filter(None, [(environment or {}).get("PYTHONPATH"), str(ROOT)]))
+        self._process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "tests.fuzz.harness",
+                target,
+                str(self._folder / "work"),
+                str(memory_bytes),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            cwd=ROOT,
+            env={**os.environ, **(environment or {}), "PYTHONPATH": path},
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._output = self._process.stdout
+        self._process.stdin.write(" ".join(map(str, seeds)).encode("ascii"))
+        self._process.stdin.close()
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._output, selectors.EVENT_READ)
+
+    def __enter__(self) -> "_Child":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._selector.close()
+        self._output.close()
+        self._errors.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def line(self, seconds: float) -> str | None:
+        """Return the next line; None after that many seconds without one, nothing at the end."""
+        # Each line is written in one piece, and the next attempt only then begins to write.
+        return self._output.readline().decode().rstrip("\n") if self._selector.select(seconds) else None
+
+    def last_words(self) -> str:
+        """Return how it ended, and the end of what it wrote to standard error."""
+        if self._selector.select(0):
+            self._process.wait(1)
+        self._errors.flush()
+        lines = (self._folder / "errors").read_bytes().decode("utf-8", "replace").split("\n")
+        return f"exit code {self._process.poll()} " + " | ".join(line for line in lines[-8:] if line)
 
 
-def _try_all(fuzzer: str, seed: int, first: int, end: int, *, folder: Path) -> None:
-    """Be the child: one line per mutant on standard output."""
-    module = importlib.import_module(fuzzer)
-    answers, sys.stdout = sys.stdout, sys.stderr
-    state = module.prepare(folder)
-    memory = getattr(module, "MEMORY_BYTES", 2**30)
-    resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
-    answers.write("ready\n")
-    answers.flush()
-    for number in range(first, end):
-        answers.write(json.dumps(_try(module, state, Random(f"{seed} {number}"))) + "\n")
-        answers.flush()
+def run_child(target: str, work: Path, memory_bytes: int) -> None:
+    """Make the attempts whose seeds stand on standard input; called in the child."""
+    seeds = [int(word) for word in sys.stdin.read().split()]
+    name, _, function = target.partition(":")
+    attempt: Attempt = getattr(importlib.import_module(name), function)
+    # What the software under test prints must not be taken for a line of this.
+    lines = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8", errors="replace")
+    os.dup2(2, 1)
+    _limit(memory_bytes)
+    lines.write("ready\n")
+    for seed in seeds:
+        work.mkdir(parents=True)
+        outcome, words = _outcome(attempt, seed, work, memory_bytes)
+        lines.write(f"{outcome}\t{words}\n")
+        shutil.rmtree(work)
 
 
-def _try(module: Any, state: Any, rng: Random) -> tuple[str, str]:
+def _outcome(attempt: Attempt, seed: int, work: Path, memory_bytes: int) -> tuple[Outcome, str]:
+    before = _peak_bytes()
     try:
-        module.trial(state, rng)
-    except MkdError as error:
-        lines = str(error).splitlines()
-        return ("refused", "") if len(lines) == 1 else ("refused in several lines", str(error)[:2000])
-    except BaseException as error:  # a panic of a native library is no Exception
-        return type(error).__name__, "".join(traceback.format_exception(error))[-2000:]
-    return "answered", ""
+        outcome, words = attempt(seed, work), ""
+    except BaseException as error:  # panics of Rust code among them
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        words = f"{type(error).__name__}: {error} ({where.filename}:{where.lineno})"
+        return Outcome.RAW, words.replace("\n", " ")[:500]
+    if _peak_bytes() - before > memory_bytes / 2:
+        return Outcome.GREEDY, f"{_peak_bytes()} bytes, {outcome} otherwise"
+    return outcome, words
 
 
-def main(fuzzer: str) -> None:
-    """Run a fuzzer from the command line and print how its mutants ended."""
-    parser = argparse.ArgumentParser(prog=f"python -m {fuzzer}")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--count", type=int, default=5000)
-    parser.add_argument("--first", type=int, default=0)
-    given = parser.parse_args()
-    outcomes = run(fuzzer, seed=given.seed, count=given.count, first=given.first)
-    for finding in outcomes.findings[:20]:
-        sys.stdout.write(f"mutant {finding.number}: {finding.outcome}\n{finding.detail}\n\n")
-    sys.stdout.write(", ".join(f"{how} {count}" for how, count in outcomes.counts.most_common()) + "\n")
-    sys.exit(1 if outcomes.findings else 0)
+def _limit(memory_bytes: int) -> None:
+    try:
+        import resource
+    except ImportError:
+        return  # Windows
+    resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _peak_bytes() -> int:
+    try:
+        import resource
+    except ImportError:
+        return 0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 if __name__ == "__main__":
-    _, name, *numbers, scratch = sys.argv
-    _try_all(name, *map(int, numbers), folder=Path(scratch))
+    run_child(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))

@@ -1,66 +1,69 @@
-"""The harness sees every bad end of a mutant, and goes on behind it."""
+"""The harness sees every bad end of an attempt, and goes on behind it."""
 
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.fuzz.harness import run
+from tests.fuzz.harness import Outcome, fuzz
 
-FUZZER = """
+ATTEMPTS = """
 import os, signal, time
-from mixkd.errors import DataError
+from tests.fuzz.harness import Outcome
 
-TRIAL_SECONDS = 1.0
-MEMORY_BYTES = 2**28
-
-def prepare(folder):
-    (folder / "note").write_text("kept while the child lives")
-    return folder
-
-def trial(state, rng):
-    assert (state / "note").exists()
+def attempt(seed, folder):
+    assert not list(folder.iterdir())
+    (folder / "note").write_text("left behind")
     print("noise on standard output")
-    kind = int(rng.random() * 8)
-    if kind == 0:
-        raise DataError("one line")
-    if kind == 1:
-        raise DataError("two\\nlines")
-    if kind == 2:
-        raise KeyError("x")
-    if kind == 3:
+    if seed == 1:
+        return Outcome.REFUSED
+    if seed == 2:
+        return Outcome.WRONG
+    if seed == 3:
+        raise KeyError("two\\nlines")
+    if seed == 4:
         os.kill(os.getpid(), signal.SIGSEGV)
-    if kind == 4:
-        time.sleep(60)
-    if kind == 5:
+    if seed == 5:
+        time.sleep(600)
+    if seed == 6:
         bytearray(2**30)
-    if kind == 6:
-        assert False, "a wrong answer"
+    if seed == 7:
+        memory = b"x" * (250 * 2**20)
+    return Outcome.RIGHT
 """
+ENDS = {
+    0: Outcome.RIGHT,
+    1: Outcome.REFUSED,
+    2: Outcome.WRONG,
+    3: Outcome.RAW,
+    4: Outcome.CRASHED,
+    5: Outcome.HUNG,
+    6: Outcome.RAW,
+    7: Outcome.GREEDY,
+    8: Outcome.RIGHT,
+}
 
 
-def test_every_bad_end_is_seen_and_made_again_by_its_number(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "odd_fuzzer.py").write_text(FUZZER, encoding="utf-8")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    outcomes = run("odd_fuzzer", seed=10, count=16)
-    assert outcomes.counts.total() == 16
-    assert set(outcomes.counts) == {
-        "answered", "refused", "refused in several lines", "KeyError", "died", "hung", "MemoryError",
-        "AssertionError",
-    }  # fmt: skip
-    assert len(outcomes.findings) == 16 - outcomes.counts["answered"] - outcomes.counts["refused"]
-    for finding in outcomes.findings[:3]:
-        again = run("odd_fuzzer", seed=10, first=finding.number, count=1)
-        assert [(f.number, f.outcome) for f in again.findings] == [(finding.number, finding.outcome)]
+def test_every_bad_end_is_seen_and_names_its_seed(tmp_path: Path) -> None:
+    (tmp_path / "odd_attempts.py").write_text(ATTEMPTS, encoding="utf-8")
+    tally = fuzz(
+        "odd_attempts:attempt",
+        list(ENDS),
+        seconds=3,
+        memory_bytes=3 * 2**27,
+        environment={"PYTHONPATH": str(tmp_path)},
+    )
+    assert {seed: outcome for seed, outcome, _ in tally.bad} == {
+        seed: end for seed, end in ENDS.items() if end not in {Outcome.RIGHT, Outcome.REFUSED}
+    }
+    assert tally.counts[Outcome.RIGHT] == 2
+    assert tally.counts[Outcome.REFUSED] == 1
+    words = {seed: words for seed, _, words in tally.bad}
+    assert "KeyError: 'two" in words[3]
+    assert "MemoryError" in words[6]
+    assert "odd_attempts" not in sys.modules
 
 
-def test_fuzzer_that_cannot_be_prepared_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "broken_fuzzer.py").write_text("def prepare(folder):\n    raise OSError('no disk')\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    with pytest.raises(RuntimeError, match="broken_fuzzer can't be prepared"):
-        run("broken_fuzzer", seed=0, count=1)
-    assert "broken_fuzzer" in sys.modules
+def test_attempts_that_cannot_start_are_an_error() -> None:
+    with pytest.raises(RuntimeError, match=r"tests\.fuzz\.nowhere:attempt doesn't start"):
+        fuzz("tests.fuzz.nowhere:attempt", [0])
