@@ -3,17 +3,19 @@
 Its programs are scripts that stand first in its `PATH`; its `rm` only notes what it is asked to remove.
 """
 
+import re
 import shutil
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from mixkd import cli
 from mixkd.bench.drive.processes import WorkerProcess
 from mixkd.bench.measure import measure
 from mixkd.bench.measurement import Plan
@@ -23,7 +25,7 @@ from mixkd.bench.variants import OnnxVariant, Variant
 from mixkd.errors import MeasureError
 from tests.bench.sshd import Server, loopback
 
-IMPATIENT = Timeouts(connect_timeout=10, reply_timeout=2, run_timeout=100)
+IMPATIENT = Timeouts(connect_timeout=5, reply_timeout=5, run_timeout=100)
 
 
 class Device:
@@ -38,11 +40,10 @@ class Device:
         path.chmod(0o755)
         return path
 
-    def target(
-        self, worker: str = f'exec {sys.executable} "$@"', timeouts: Timeouts = IMPATIENT
-    ) -> SshTarget:
-        """Return it with a Python that does something else where it is asked for a worker."""
-        script = f'case "$1" in -m) {worker};; *) exec {sys.executable} "$@";; esac'
+    def target(self, worker: str = "exit 1", timeouts: Timeouts | None = None) -> SshTarget:
+        """Return it with a Python that is the given script where it is asked for a worker."""
+        # It has every package at once: a test with a short limit doesn't wait for imports.
+        script = f'case "$1" in -m) {worker};; *) exit 0;; esac'
         return self.server.target(str(self.program("python", script)), timeouts=timeouts)
 
     @property
@@ -144,32 +145,31 @@ def test_only_the_folder_that_was_made_is_removed(device: Device) -> None:
 @pytest.mark.parametrize(
     ("program", "script", "said"),
     [
-        ("mktemp", "sleep 60", "no answer for 4 s"),
+        ("mktemp", "sleep 60", r"no answer for 5 s \(connect_timeout\)"),
         ("mktemp", "yes", "its answer is longer than 64 KiB"),
-        ("mktemp", "yes >&2", "no answer for 4 s"),
+        ("mktemp", "yes >&2", r"no answer for 5 s \(connect_timeout\)"),
         ("mktemp", "printf '\\033[2Jsome error' >&2; exit 1", r"exit code 1: \\x1b\[2Jsome error"),
-        ("tar", "sleep 60", "no answer for 2 s"),
+        ("tar", "sleep 60", r"no answer for 5 s \(reply_timeout\)"),
         ("tar", "cat >/dev/null; yes", "its answer is longer than 64 KiB"),
-        ("mkdir", "sleep 60", "no answer for 2 s"),
+        ("mkdir", "sleep 60", r"no answer for 5 s \(reply_timeout\)"),
     ],
 )
 def test_command_that_hangs_or_never_stops_ends_in_one_line(
     device: Device, program: str, script: str, said: str
 ) -> None:
     device.program(program, script)
-    timeouts = replace(IMPATIENT, connect_timeout=2)
-    with refused(f"ssh://loopback: {said}"), device.target(timeouts=timeouts):
+    with refused(f"ssh://loopback: {said}"), device.target(timeouts=IMPATIENT):
         pass
 
 
 @pytest.mark.parametrize(
     ("worker", "said"),
     [
-        ("sleep 60", "no answer for 2 s"),
-        ("while read -r line; do printf half; sleep 60; done", "no answer for 2 s"),
+        ("sleep 60", r"no answer for 5 s \(reply_timeout\)"),
+        ("while read -r line; do printf half; sleep 60; done", r"no answer for 5 s \(reply_timeout\)"),
         ("tr '\\0' x </dev/zero", "its answer is longer than 32 MiB"),
-        ("yes", "what can't be true: it is not JSON"),
-        ("yes >&2", "no answer for 2 s"),
+        ("yes", "an invalid answer to 'load': it is not JSON"),
+        ("yes >&2", r"no answer for 5 s \(reply_timeout\)"),
         ("cat", "it is neither an answer nor an error"),
         ("""printf '{"error": "\\033[2J\\\\n\\\\u001b]0;x"}\\n'""", r"it is not JSON"),
         ("""printf '{"error": "a\\\\n\\\\u001b]0;b"}\\n'""", r"a\\n\\x1b\]0;b"),
@@ -180,7 +180,7 @@ def test_worker_that_hangs_or_never_stops_ends_in_one_line(
     device: Device, int8: Variant, worker: str, said: str
 ) -> None:
     with (
-        device.target(worker) as target,
+        device.target(worker, IMPATIENT) as target,
         refused(f"student-int8: .*{said}"),
         WorkerProcess(int8, target, threads=1) as process,
     ):
@@ -194,14 +194,14 @@ def test_run_that_takes_too_long_ends_as_a_whole(device: Device, int8: Variant, 
     report = measure(replace(plan, variants=(int8,), targets=(LocalTarget(), target)))
     assert [row.target for row in report.rows] == ["local"]
     reasons = [absent.reason for absent in report.absent if absent.target == target.name]
-    assert reasons == ["the time for the whole run is over"]
+    assert reasons == ["the time for the whole run is over (run_timeout)"]
     assert device.removed == [target._folder]
 
 
 def test_device_that_never_speaks_ends_in_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-        target = SshTarget.parse(f"ssh://127.0.0.1:{port}?connect_timeout=1")
+        target = SshTarget.parse(f"ssh://127.0.0.1:{port}?connect_timeout=8")
         with refused("it doesn't answer"), target:
             pass
 
@@ -233,6 +233,42 @@ def test_device_gets_the_variants_own_files_and_no_others(device: Device, int8: 
     assert sent == {path.name: path.read_bytes() for path in own}
 
 
+def test_what_a_device_says_does_not_steer_the_terminal(
+    device: Device,
+    bundle: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    odd = "\x1b[2J\x1b]0;owned\x07\nforged line\r\u202e\x9b31m"
+    forger = tmp_path / "forger.py"
+    forger.write_text(
+        "import json, pathlib, sys\n"
+        f"odd, first = {odd!r}, pathlib.Path({str(tmp_path / 'first')!r})\n"
+        "for line in sys.stdin:\n"
+        "    reply = json.loads(line)\n"
+        "    if 'processor' in str(reply):\n"
+        "        reply['ok'] |= {'processor': odd, 'governor': odd, 'versions': {odd: odd}, 'isa': [odd]}\n"
+        "    if 'float32' in str(reply) and not first.exists():\n"
+        "        first.touch()\n"
+        "        reply = {'error': odd}\n"
+        "    print(json.dumps(reply), flush=True)\n"
+    )
+    target = device.target(f'{sys.executable} "$@" | {sys.executable} {forger}')
+    monkeypatch.setattr("mixkd.bench.targets.parse_target", lambda _: target)
+    data, report = tmp_path / "data.tsv", tmp_path / "report"
+    data.write_text("text\npay\nwake me up\n", encoding="utf-8")
+    words = f"mkd bench {bundle} --data {data} --output {report} --samples 16 --quick --target ssh://x"
+    monkeypatch.setattr(sys, "argv", words.split())
+    with suppress(SystemExit):
+        cli.main()
+    out, err = capfd.readouterr()
+    assert r" is absent: \x1b[2J\x1b]0;owned\x07\nforged line" in err
+    assert "student-" in out
+    assert "\nforged" not in out + err
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", out + err), out + err
+
+
 @pytest.mark.parametrize(
     ("forgery", "said"),
     [
@@ -253,7 +289,7 @@ def test_forged_answers_give_no_accuracy(
         f"        {forgery}\n"
         "    print(json.dumps(reply), flush=True)\n"
     )
-    target = device.target(f'{sys.executable} "$@" | {sys.executable} {forger}', Timeouts())
+    target = device.target(f'{sys.executable} "$@" | {sys.executable} {forger}')
     report = measure(replace(plan, variants=(int8,), targets=(LocalTarget(), target)))
     assert [row.target for row in report.rows] == ["local"]
     (reason,) = [absent.reason for absent in report.absent if absent.target == target.name]

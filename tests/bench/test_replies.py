@@ -1,4 +1,4 @@
-"""Answers of a worker that can't be true: one line, and no number of them is believed."""
+"""Invalid answers of a worker: one line, and no number of them is used."""
 
 import base64
 import json
@@ -65,7 +65,9 @@ def forge(int8: Variant) -> Any:
     ],
 )
 def test_impossible_times_are_refused(forge: Any, fields: dict[str, Any], said: str) -> None:
-    with pytest.raises(MeasureError, match=f"^student-int8: local answers 'time' with .*{said}"):
+    with pytest.raises(
+        MeasureError, match=f"^student-int8: local gave an invalid answer to 'time': .*{said}"
+    ):
         forge({"ok": BLOCK | fields}).time(TEXTS)
 
 
@@ -85,7 +87,9 @@ def test_impossible_times_are_refused(forge: Any, fields: dict[str, Any], said: 
     ],
 )
 def test_impossible_logits_are_refused(forge: Any, reply: Any, said: str) -> None:
-    with pytest.raises(MeasureError, match=f"^student-int8: local answers 'logits' with .*{said}"):
+    with pytest.raises(
+        MeasureError, match=f"^student-int8: local gave an invalid answer to 'logits': .*{said}"
+    ):
         forge({"ok": reply}).logits(TEXTS)
 
 
@@ -104,7 +108,9 @@ def test_impossible_logits_are_refused(forge: Any, reply: Any, said: str) -> Non
     ],
 )
 def test_answer_that_is_none_is_refused(forge: Any, answer: bytes, said: str) -> None:
-    with pytest.raises(MeasureError, match=f"^student-int8: local answers 'load' with .*{said}"):
+    with pytest.raises(
+        MeasureError, match=f"^student-int8: local gave an invalid answer to 'load': .*{said}"
+    ):
         forge(answer).load("hello")
 
 
@@ -120,8 +126,8 @@ def test_error_of_a_worker_is_one_short_line(forge: Any) -> None:
 @pytest.mark.parametrize(
     ("ask", "ok", "said"),
     [
-        (lambda w: w.offline(TEXTS), 0, "'offline' with .*is 0"),
-        (lambda w: w.offline(TEXTS), [1], "'offline' with .*is a list"),
+        (lambda w: w.offline(TEXTS), 0, "'offline': .*is 0"),
+        (lambda w: w.offline(TEXTS), [1], "'offline': .*is a list"),
         (lambda w: w.server(TEXTS, rate_per_s=1.0, seed=0), [1, 2], "2 times for 3 texts"),
         (lambda w: w.server(TEXTS, rate_per_s=1.0, seed=0), [1, 2, -1], r"\[2\] is -1"),
         (lambda w: w.growth(TEXTS, calls=5, limit_s=1.0), [6, None, None], "growth is a list"),
@@ -134,7 +140,7 @@ def test_error_of_a_worker_is_one_short_line(forge: Any) -> None:
     ],
 )
 def test_other_impossible_answers_are_refused(forge: Any, ask: Any, ok: Any, said: str) -> None:
-    with pytest.raises(MeasureError, match=f"^student-int8: local answers .*{said}"):
+    with pytest.raises(MeasureError, match=f"^student-int8: local gave an invalid answer to .*{said}"):
         ask(forge({"ok": ok}))
 
 
@@ -147,5 +153,5 @@ def test_other_impossible_answers_are_refused(forge: Any, ask: Any, ok: Any, sai
     ],
 )
 def test_impossible_answers_of_an_observer_are_refused(ask: Any, ok: Any, said: str) -> None:
-    with pytest.raises(MeasureError, match=f"^local: local answers .*{said}"):
+    with pytest.raises(MeasureError, match=f"^local: local gave an invalid answer to .*{said}"):
         ask(ForgedObserver(json.dumps({"ok": ok}).encode()))

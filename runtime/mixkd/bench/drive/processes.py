@@ -32,8 +32,8 @@ _ERROR = Annotated[str, Range(0, 2**20)]
 class _TargetProcess:
     """One fresh process on a target; a context manager that ends it.
 
-    Every method raises `MeasureError` where the process is gone, answers too late or too much, says that it
-    failed, or answers what can't be true.
+    Every method raises `MeasureError` if the process has ended, answers too late or too much, reports an
+    error, or gives an invalid answer.
 
     Attributes:
         name: What its errors begin with.
@@ -63,7 +63,7 @@ class _TargetProcess:
                 return decode(kind, reply["ok"], do)
             said = decode(_ERROR, reply["error"], "the error")
         except DecodeError as error:
-            raise self._unbelievable(do, str(error)) from error
+            raise self._invalid(do, str(error)) from error
         raise MeasureError(f"{self.name}: {heard(said)}")
 
     def _exchange(self, request: bytes) -> bytes:
@@ -79,9 +79,10 @@ class _TargetProcess:
             raise MeasureError(f"{self.name}: {self._ending()}")
         return answer
 
-    def _unbelievable(self, do: str, why: str) -> MeasureError:
-        where = self._target.name
-        return MeasureError(f"{self.name}: {where} answers {do!r} with what can't be true: {heard(why)}")
+    def _invalid(self, do: str, why: str) -> MeasureError:
+        return MeasureError(
+            f"{self.name}: {self._target.name} gave an invalid answer to {do!r}: {heard(why)}"
+        )
 
     def _ending(self) -> str:
         code = self._child.wait()
@@ -149,16 +150,16 @@ class WorkerProcess(_TargetProcess):
         reply: Logits = self._ask(Logits, "logits", texts=list(texts))
         wanted = (len(texts), len(self.variant.labels))
         if reply.shape != wanted:
-            raise self._unbelievable("logits", f"its shape is {reply.shape}, not {wanted}")
+            raise self._invalid("logits", f"its shape is {reply.shape}, not {wanted}")
         try:
             data = base64.b64decode(reply.float32, validate=True)
         except ValueError as error:
-            raise self._unbelievable("logits", f"it is not base64: {error}") from error
+            raise self._invalid("logits", f"it is not base64: {error}") from error
         if len(data) != 4 * wanted[0] * wanted[1]:
-            raise self._unbelievable("logits", f"{len(data)} bytes don't hold the shape {wanted}")
+            raise self._invalid("logits", f"{len(data)} bytes don't hold the shape {wanted}")
         array = np.frombuffer(data, "<f4").reshape(wanted)
         if not np.isfinite(array).all():
-            raise self._unbelievable("logits", "some are NaN or infinite")
+            raise self._invalid("logits", "some are NaN or infinite")
         return array
 
     def offline(self, texts: Sequence[Text]) -> int:
@@ -181,7 +182,7 @@ class WorkerProcess(_TargetProcess):
         """Make many varied calls; return the memory around them."""
         growth: Growth = self._ask(Growth, "growth", texts=list(texts), calls=calls, limit_s=limit_s)
         if growth.calls > calls:
-            raise self._unbelievable("growth", f"{growth.calls} calls, {calls} were asked for")
+            raise self._invalid("growth", f"{growth.calls} calls, {calls} were asked for")
         return growth
 
     def _block(self, do: str, texts: Sequence[Text], **fields: Any) -> Block:
@@ -191,4 +192,4 @@ class WorkerProcess(_TargetProcess):
 
     def _check_count(self, do: str, count: int, texts: Sequence[Text]) -> None:
         if count != len(texts):
-            raise self._unbelievable(do, f"{count} times for {len(texts)} texts")
+            raise self._invalid(do, f"{count} times for {len(texts)} texts")

@@ -62,11 +62,12 @@ def list_targets() -> list[Listed]:
     from mixkd.bench.targets.cgroups import find_means
     from mixkd.bench.targets.emulate import PROCESSORS, EmulatedTarget
     from mixkd.bench.targets.profiles import PROFILES, ProfileTarget
+    from mixkd.bench.targets.ssh import TIMEOUTS
 
     ssh = None if shutil.which("ssh") else "an OpenSSH client"
     listed = [
         Listed("local", Evidence.DEVICE, "this machine", None),
-        Listed(_SSH, Evidence.DEVICE, "another machine", ssh),
+        Listed(_SSH, Evidence.DEVICE, f"another machine; {', '.join(TIMEOUTS)} go where python does", ssh),
     ]
     means = find_means() or "rlimit"
     for name, profile in PROFILES.items():

@@ -29,12 +29,14 @@ class Limits:
         ends_at: The end of the whole run, on the clock of `time.monotonic`.
         reply_bytes: Bytes of one answer.
         total_bytes: Bytes of everything it says, standard error included.
+        options: What sets `silence_s` and `ends_at`, to be named where they end it.
     """
 
     silence_s: float = math.inf
     ends_at: float = math.inf
     reply_bytes: int = 32 * 2**20
     total_bytes: int = 2**30
+    options: tuple[str, str] = ("silence_s", "ends_at")
 
 
 class PipeError(Exception):
@@ -226,10 +228,11 @@ class Child:
         return max(0.0, min(self.limits.silence_s, self.limits.ends_at - time.monotonic()))
 
     def _give_up_in_time(self) -> None:
+        silence, run = self.limits.options
         if time.monotonic() >= self.limits.ends_at:
-            self._give_up("the time for the whole run is over")
+            self._give_up(f"the time for the whole run is over ({run})")
         else:
-            self._give_up(f"no answer for {self.limits.silence_s:g} s")
+            self._give_up(f"no answer for {self.limits.silence_s:g} s ({silence})")
 
     def _give_up(self, why: str) -> None:
         with self._changed:

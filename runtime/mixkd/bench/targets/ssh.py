@@ -62,17 +62,18 @@ class Timeouts:
     """How long to wait for a device, in seconds.
 
     Attributes:
-        connect_timeout: To the connection, and again to the first answer.
+        connect_timeout: To the first answer over a new connection.
         reply_timeout: To any other answer, such as that a model is loaded or a block of texts is timed.
         run_timeout: To the end of everything on this target.
     """
 
-    connect_timeout: float = 15.0
+    connect_timeout: float = 30.0
     reply_timeout: float = 300.0
     run_timeout: float = 4 * 3600.0
 
 
-_TIMEOUTS = tuple(f.name for f in fields(Timeouts))
+TIMEOUTS = tuple(f.name for f in fields(Timeouts))
+"""Written behind the host, as in ``ssh://pi?reply_timeout=600``."""
 
 
 @dataclass(slots=True)
@@ -115,11 +116,11 @@ class SshTarget:
         query = parse_qs(parts.query)
         # `parts.hostname` is in lower case, which `Host MyPi` of an ssh configuration doesn't match.
         host = re.sub(r":\d*$", "", parts.netloc.rpartition("@")[2]).strip("[]")
-        known = {"python", *_TIMEOUTS}
+        known = {"python", *TIMEOUTS}
         if not parts.hostname or parts.path not in ("", "/") or set(query) - known or parts.password:
             raise ConfigError(
                 f"{word!r} is not an ssh target: write ssh://user@host[:port][?python=PATH]; "
-                f"{', '.join(_TIMEOUTS)} can follow, as in ?python=PATH&{_TIMEOUTS[0]}=30"
+                f"{', '.join(TIMEOUTS)} can follow, as in ?python=PATH&{TIMEOUTS[0]}=30"
             )
         if host.startswith("-") or (parts.username or "").startswith("-"):
             raise ConfigError(f"{word!r} is not an ssh target: a name can't begin with a hyphen")
@@ -129,7 +130,7 @@ class SshTarget:
             destination=user + host,
             port=port,
             python=query.get("python", ["python3"])[0],
-            timeouts=Timeouts(**{key: _seconds(key, query[key][0]) for key in _TIMEOUTS if key in query}),
+            timeouts=Timeouts(**{key: _seconds(key, query[key][0]) for key in TIMEOUTS if key in query}),
         )
 
     def __enter__(self) -> "SshTarget":
@@ -171,7 +172,11 @@ class SshTarget:
         words = " ".join(f"{key}={value}" for key, value in worker_environment(threads).items())
         seconds = max(1, math.ceil(self._ends_at - time.monotonic()))
         worker = f"{words} {self._python()} -m {WORKER_MODULE} {seconds}"
-        limits = Limits(silence_s=self.timeouts.reply_timeout, ends_at=self._ends_at)
+        limits = Limits(
+            silence_s=self.timeouts.reply_timeout,
+            ends_at=self._ends_at,
+            options=("reply_timeout", "run_timeout"),
+        )
         return Launch(self._ssh(worker), limits=limits)
 
     def explain(self, said: str, code: int) -> str:
@@ -183,11 +188,8 @@ class SshTarget:
         return "the connection dropped" if code == 255 else last_words(said, code)
 
     def _make_folder(self) -> str:
-        answer = (
-            self._run(_MAKE_FOLDER, self._limits(2 * self.timeouts.connect_timeout))
-            .decode("utf-8", errors="replace")
-            .removesuffix("\n")
-        )
+        said = self._run(_MAKE_FOLDER, self._limits("connect_timeout"))
+        answer = said.decode("utf-8", errors="replace").removesuffix("\n")
         if not _FOLDER.fullmatch(answer):
             raise MeasureError(f"{self.name}: {_MAKE_FOLDER} answers {heard(answer)!r} there: no such folder")
         return answer
@@ -201,7 +203,8 @@ class SshTarget:
         return [
             "ssh",
             *_OPTIONS,
-            *("-o", f"ConnectTimeout={math.ceil(self.timeouts.connect_timeout)}"),
+            # Shorter than our own limit, so that ssh can say what is wrong.
+            *("-o", f"ConnectTimeout={math.ceil(self.timeouts.connect_timeout / 2)}"),
             *self.options,
             *port,
             "--",
@@ -209,9 +212,14 @@ class SshTarget:
             f"exec sh -c {shlex.quote(command)}",
         ]
 
-    def _limits(self, silence_s: float) -> Limits:
-        """Return the limits of a short command."""
-        return Limits(silence_s=silence_s, ends_at=self._ends_at, reply_bytes=_COMMAND_BYTES)
+    def _limits(self, option: str) -> Limits:
+        """Return the limits of a command that answers little, within the seconds of an option."""
+        return Limits(
+            silence_s=getattr(self.timeouts, option),
+            ends_at=self._ends_at,
+            reply_bytes=_COMMAND_BYTES,
+            options=(option, "run_timeout"),
+        )
 
     def _run(self, command: str, limits: Limits | None = None) -> bytes:
         """Run a command there and return what it answers."""
@@ -226,7 +234,7 @@ class SshTarget:
 
     @contextmanager
     def _child(self, command: str, limits: Limits | None = None) -> Iterator[Child]:
-        limits = limits or self._limits(self.timeouts.reply_timeout)
+        limits = limits or self._limits("reply_timeout")
         try:
             running = Child(self._ssh(command), limits=limits)
         except FileNotFoundError as error:
@@ -246,9 +254,9 @@ class SshTarget:
 
     def _remove(self) -> None:
         # What can't be removed any more (a dropped connection) must not hide the error that came before.
-        limits = Limits(silence_s=2 * self.timeouts.connect_timeout, reply_bytes=_COMMAND_BYTES)
+        self._ends_at = math.inf
         with suppress(MeasureError):
-            self._run(f"rm -rf {self._folder}", limits)
+            self._run(f"rm -rf {self._folder}", self._limits("connect_timeout"))
 
 
 def _seconds(name: str, word: str) -> float:
