@@ -1,6 +1,8 @@
 """A `report.json` of a stranger: one line, within a time and a memory that the file can't choose."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -112,6 +114,26 @@ def test_one_row_repeated_does_not_multiply_the_work(report: Report) -> None:
     copies: tuple[Row, ...] = (row,) * 10_000
     with pytest.raises(MeasureError, match="are too many to compare"):
         compare_reports(large, replace(report, rows=copies))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"rows"', b'"deep": ' + b"[" * 10**6 + b', "rows"'),
+        (b'"resamples": 200', b'"resamples": 1000000000'),
+    ],
+)
+def test_command_ends_in_one_line(report: Report, tmp_path: Path, old: bytes, new: bytes) -> None:
+    good, bad = tmp_path / "good.json", tmp_path / "bad.json"
+    good.write_text(to_json(report), encoding="utf-8")
+    bad.write_bytes(good.read_bytes().replace(old, new, 1))
+    for pair in ((good, bad), (bad, good)):
+        command = [sys.executable, "-m", "mixkd.cli", "compare", *map(str, pair)]
+        ran = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert ran.returncode == 1
+        assert ran.stdout == ""
+        assert ran.stderr.startswith(f"mkd: {bad} is ")
+        assert len(ran.stderr.splitlines()) == 1
 
 
 def assert_refused(text: bytes, said: str, folder: Path) -> None:

@@ -121,7 +121,7 @@ def _dataclass(kind: Any, found: dict[str, Any], where: str) -> Any:
     try:
         return kind(**values)
     except (ValueError, MkdError) as error:
-        raise DecodeError(f"{_named(where)}: {error}") from error
+        raise DecodeError(f"{where}: {error}" if where else str(error)) from error
 
 
 @cache
