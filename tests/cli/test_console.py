@@ -9,7 +9,6 @@ STAGES = ("runtime/mixkd", "compress/mixkd", "export/mixkd")
 WRITES_ITSELF = {
     "runtime/mixkd/console.py": "the one place",
     "runtime/mixkd/progress.py": "asks whether standard error is a terminal",
-    "compress/mixkd/compress/trainer.py": "asks whether standard error is a terminal",
 }
 PRINTING = {"print", "typer.echo", "typer.secho", "click.echo", "click.secho", "pprint.pprint"}
 STREAMS = {"sys.stdout", "sys.stderr", "sys.__stdout__", "sys.__stderr__"}

@@ -12,7 +12,6 @@ from mixkd.compress.inputs import CheckConfig, DistillInputs, FinetuneInputs, Tr
 from mixkd.compress.translation import AugmentConfig, AugmentInputs
 from mixkd.console import answer, warn
 from mixkd.extras import require
-from mixkd.metrics import format_metric
 from mixkd.options import DataInputs
 from mixkd.parameters import Json, with_options
 from mixkd.progress import TerminalProgress
@@ -84,6 +83,8 @@ def _distill(inputs: DistillInputs, config: DistillConfig, as_json: Json = False
 def _train(
     kind: str, stage: Callable[..., "TrainingResult"], inputs: TrainingInputs, *, as_json: bool
 ) -> None:
+    from mixkd.metrics import format_metric
+
     with TerminalProgress(lines=True) as progress:
 
         def announce(problem: str) -> None:
