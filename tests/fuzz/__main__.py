@@ -15,6 +15,7 @@ from tests.fuzz.harness import SECONDS, fuzz
 
 TARGETS = {
     "onnx": "tests.fuzz.onnx_mutants:attempt",
+    "manifest": "tests.fuzz.manifest_mutants:attempt",
     "hand-made": "tests.fuzz.hand_made:attempt",
     "report": "tests.fuzz.report:attempt",
     "replies": "tests.fuzz.replies:attempt",

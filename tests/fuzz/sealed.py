@@ -46,7 +46,7 @@ def outcome_of(folder: Path) -> Outcome:
         classifier.predict(TEXTS)
         scores = classifier.predict_proba(TEXTS)
     except (BundleError, InputError) as error:
-        return Outcome.REFUSED if str(error) else Outcome.WRONG
+        return Outcome.REFUSED if len(str(error).splitlines()) == 1 else Outcome.WRONG
     if not np.isfinite(scores).all() or scores.shape != (len(TEXTS), len(classifier.labels)):
         return Outcome.WRONG
     right = answers == again and all(map(_is_well_formed, answers))

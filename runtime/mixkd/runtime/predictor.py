@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from mixkd.errors import BundleError, DeadlineError
+from mixkd.errors import BundleError, DeadlineError, first_line
 from mixkd.runtime.encoding import Encoder, Text, Tokens
 from mixkd.runtime.manifest import LOGITS
 
@@ -67,7 +67,9 @@ class Predictor:
         except DeadlineError:
             raise
         except Exception as error:  # onnxruntime's own exceptions share no base
-            raise BundleError(f"the graph can't answer, export the bundle again: {error}") from error
+            raise BundleError(
+                f"the graph can't answer, export the bundle again: {first_line(error)}"
+            ) from error
         return outputs  # type: ignore[no-any-return]  # onnxruntime has no type information
 
 

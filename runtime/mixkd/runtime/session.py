@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from mixkd.errors import BundleError
+from mixkd.errors import BundleError, first_line
 from mixkd.runtime.files import OpenFile
 from mixkd.runtime.threads import available_threads
 from mixkd.runtime.trust import Expected, Model, check_graph, shown_name
@@ -69,7 +69,9 @@ def open_session(
             source, options, providers=["CPUExecutionProvider"]
         )
     except Exception as error:  # onnxruntime's own exceptions share no base
-        raise BundleError(f"{shown_name(model)} can't be loaded by onnxruntime: {error}") from error
+        raise BundleError(
+            f"{shown_name(model)} can't be loaded by onnxruntime: {first_line(error)}"
+        ) from error
     if isinstance(model, OpenFile) and not (
         model.is_unchanged() and (model.stands_at_its_path() or not map_weights)
     ):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mixkd.errors import BundleError, DeadlineError
+from mixkd.errors import BundleError, DeadlineError, first_line
 from mixkd.runtime.encoding import Tokens
 
 if TYPE_CHECKING:
@@ -68,7 +68,9 @@ class SinglePredictor:
         except DeadlineError:
             raise
         except Exception as error:  # onnxruntime's own exceptions share no base
-            raise BundleError(f"the graph can't answer, export the bundle again: {error}") from error
+            raise BundleError(
+                f"the graph can't answer, export the bundle again: {first_line(error)}"
+            ) from error
         answer = read(slot.outputs, truncated)
         if free is None and length <= LONGEST_KEPT:
             free = self._free.setdefault((length, typed), [])
