@@ -218,3 +218,12 @@ def test_weights_are_not_read_to_check_a_graph(
     monkeypatch.setattr(Source, "read", counted)
     check_graph(model, expected_of(open_bundle(FIXTURE).manifest))
     assert taken < model.stat().st_size / 4
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("size", [1, 64, 65, 2**16])
+def test_weights_that_are_no_numbers_are_refused(bundle: Path, value: float, size: int) -> None:
+    raw = struct.pack("<f", 1.0) * (size - 1) + struct.pack("<f", value)
+    content = with_more((bundle / INT8_FILE).read_bytes(), tensor(b"scale", [size], raw))
+    with pytest.raises(BundleError, match="the weights 'scale' are not finite numbers"):
+        check_graph(content, expected_of(open_bundle(bundle).manifest))

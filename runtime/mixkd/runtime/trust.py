@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
+import numpy as np
+
 from mixkd.errors import BundleError
 from mixkd.runtime.files import OpenFile
 from mixkd.runtime.graph.model import FLOAT, KIND_NAMES, Graph
@@ -21,6 +23,7 @@ OPSETS = {"": range(17, 23), "ai.onnx": range(17, 23), OWN_DOMAIN: range(1, 2)}
 """The versions of the operators whose shapes are known here; mixkd exports 18 and 20."""
 
 IR_VERSIONS = range(8, 12)
+_MOST_CHECKED = 2**16
 INTEGER_PRODUCTS = frozenset({"MatMulInteger", "QuantizeLinear"})
 """A graph with one of these multiplies int8 numbers (QuantizeLinear: in the form with Q and DQ nodes)."""
 
@@ -68,10 +71,33 @@ def check_graph(model: Model, expected: Expected | None = None) -> None:
         BundleError: If the graph isn't well-formed, holds what no export of mixkd writes, may take too much,
             or isn't what is expected.
     """
+    if isinstance(model, Path):
+        with OpenFile(model) as file:
+            return check_graph(file, expected)
     with naming(model):
-        graph = read(model)
+        source = _source(model)
+        graph = _known(read_model(source))
         if expected is not None:
             check_expected(graph, expected)
+            check_numbers(graph, source)
+    return None
+
+
+def check_numbers(graph: Graph, source: Source) -> None:
+    """Refuse weights that are no finite numbers; large tables are left unread, for that would take time.
+
+    What a large table holds shows in an answer, which must be finite too.
+
+    Raises:
+        ValueError: If there is one.
+    """
+    for name, tensor in graph.tensors.items():
+        if tensor.kind != FLOAT or tensor.count > _MOST_CHECKED:
+            continue
+        raw = tensor.small is None
+        numbers = np.frombuffer(source.read(*tensor.span), "<f4") if raw else np.array(tensor.small)
+        if not np.isfinite(numbers).all():
+            raise ValueError(f"the weights {name!r} are not finite numbers")
 
 
 def check_expected(graph: Graph, expected: Expected) -> None:
@@ -100,8 +126,14 @@ def read(model: Model) -> Graph:
     if isinstance(model, Path):
         with OpenFile(model) as file:
             return read(file)
-    source = Source(model) if isinstance(model, bytes) else Source(descriptor=model.fileno(), size=model.size)
-    graph = read_model(source)
+    return _known(read_model(_source(model)))
+
+
+def _source(model: bytes | OpenFile) -> Source:
+    return Source(model) if isinstance(model, bytes) else Source(descriptor=model.fileno(), size=model.size)
+
+
+def _known(graph: Graph) -> Graph:
     if graph.ir_version not in IR_VERSIONS:
         raise ValueError(f"it is written in ONNX's format {graph.ir_version}")
     for domain, version in graph.opsets.items():
