@@ -50,7 +50,7 @@ def temporary_folder(result: Path) -> Iterator[Path]:
         path = _temporary(result)
         path.mkdir()  # with the rights that the umask leaves
         with suppress(FileNotFoundError):
-            descriptor = _open_folder(path)
+            descriptor = _open(path)
             if descriptor is None or _is_ours(descriptor, path):
                 break
             os.close(descriptor)
@@ -63,12 +63,12 @@ def temporary_folder(result: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[bool]:
-    """Hold the lock on a folder; yields False where another process holds it.
+def locked(path: Path) -> Iterator[bool]:
+    """Hold the lock on a file or folder; yields False where another process holds it.
 
     Where the file system has no locks, as with some network ones, it yields True all the same.
     """
-    descriptor = _open_folder(folder)
+    descriptor = _open(path)
     try:
         yield descriptor is None or _lock(descriptor) is not False
     finally:
@@ -139,11 +139,9 @@ def _temporary(result: Path, suffix: str = "partial") -> Path:
     return result.with_name(f"{_prefix(result)}{os.urandom(4).hex()}.{suffix}")
 
 
-def _open_folder(path: Path) -> int | None:
-    """Return a descriptor of the folder, None on Windows, which has none."""
-    if sys.platform == "win32":
-        return None
-    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+def _open(path: Path) -> int | None:
+    """Return a descriptor of a file or folder, None on Windows, which has none of folders."""
+    return None if sys.platform == "win32" else os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
 
 
 def _lock(descriptor: int) -> bool | None:

@@ -137,6 +137,24 @@ def test_command_prints_json_when_asked(
     assert found["translated"] == 6
 
 
+@pytest.mark.parametrize("how", [{}, {"overwrite": True}, {"resume": True}])
+def test_work_file_that_is_not_its_own_is_left_alone(
+    models: tuple[Path, Path], data: Path, tmp_path: Path, how: dict[str, bool]
+) -> None:
+    output, partial = tmp_path / "more.jsonl", tmp_path / "more.jsonl.partial"
+    (tmp_path / "thesis.doc").write_text("mine")
+    partial.symlink_to(tmp_path / "thesis.doc")
+    with pytest.raises(OutputError, match="was not made by mkd"):
+        augment(open_corpus(data), output, config=config_for(models), **how)  # type: ignore[arg-type]  # flags
+    partial.unlink()
+    for mine in ("mine", '{"text": "mine"}\n', ""):
+        partial.write_text(mine)
+        with pytest.raises(OutputError, match="was not made by mkd"):
+            augment(open_corpus(data), output, config=config_for(models), **how)  # type: ignore[arg-type]
+        assert partial.read_text() == mine
+    assert (tmp_path / "thesis.doc").read_text() == "mine"
+
+
 def test_killed_augment_goes_on_to_the_same_file(
     models: tuple[Path, Path], data: Path, tmp_path: Path
 ) -> None:

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from mixkd.compress import distill
+from mixkd.compress.completion import COMPLETE
 from mixkd.compress.config import DistillConfig
-from mixkd.compress.trainer import COMPLETE
 from mixkd.corpus.corpus import open_corpus
 from mixkd.errors import ConfigError, OutputError
 

@@ -185,7 +185,7 @@ def test_search_is_not_resumed_on_edited_data_or_another_teacher(
         file.write_bytes(before)
     assert done.returncode == 1
     assert f"{'data' if file.suffix == '.tsv' else 'inputs'}." in done.stderr
-    assert "start anew with --overwrite" in done.stderr
+    assert "start again with --overwrite" in done.stderr
 
 
 def test_target_without_a_clock_is_refused(folder: Path) -> None:

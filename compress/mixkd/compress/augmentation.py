@@ -30,6 +30,9 @@ from mixkd.labels import stratum_of
 from mixkd.outputs import clear_write_errors, whole_file
 from mixkd.progress import Progress, no_progress
 from mixkd.runs import refuse_another_request, request_of
+from mixkd.temporaries import locked
+
+_MOST_REQUEST_BYTES = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,7 @@ def augment(
     _check_file(output, overwrite=overwrite)
     rows = _rows(corpus, config, output)
     done = output.with_name(f"{output.name}.partial")
+    _check_work_file(done)
     request = request_of(corpus, config=config.as_dict())
     try:
         with clear_write_errors(output):
@@ -164,9 +168,32 @@ def _go_on(done: Path, request: dict[str, Any], *, batch_size: int, overwrite: b
         whole = [line for line in lines[1:] if line.endswith(b"\n")]
         # In whole batches, so that the same texts are translated together wherever the run was killed.
         rows = whole[: len(whole) - len(whole) % batch_size]
-    with whole_file(done) as file:  # a link in its place is replaced, not followed
+    with whole_file(done) as file:
         file.buffer.writelines([header, *rows])
     return len(rows)
+
+
+def _check_work_file(done: Path) -> None:
+    """Refuse what stands at the work file's place, where it isn't one, or another run writes it."""
+    if done.is_symlink() or (done.exists() and not _is_work_file(done)):
+        raise OutputError(f"{done}, the work file, was not made by mkd: move it, or name another --output")
+    if done.exists():
+        with locked(done) as free:
+            if not free:
+                raise OutputError(
+                    f"{done} is in use by another run: wait for its end, or name another --output"
+                )
+
+
+def _is_work_file(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        try:
+            request = json.loads(file.readline(_MOST_REQUEST_BYTES))
+        except (ValueError, RecursionError):
+            return False
+    return isinstance(request, dict) and {"config", "data"} <= request.keys()
 
 
 def _drop_if_empty(done: Path) -> None:
@@ -202,7 +229,7 @@ def _translate(
 ) -> None:
     config = directions[0].config
     translated = 0
-    with done.open("a", encoding="utf-8") as file:
+    with done.open("a", encoding="utf-8") as file, locked(done):
         while batch := list(islice(examples, config.batch_size)):
             _seed(config.seed, batch)
             texts = [part for e in batch for part in (e.text, e.text2) if part is not None]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
 from mixkd.compress.checkpoints import non_finite_weight, quiet_transformers
+from mixkd.compress.completion import COMPLETE, check_checkpoint, complete_checkpoints
 from mixkd.compress.config import TrainingConfig
 from mixkd.compress.data import Collator, TrainingData, prepare, quiet_datasets, training_rows
 from mixkd.compress.first_token import first_token_only
@@ -20,7 +21,7 @@ from mixkd.compress.locate import weights_digest
 from mixkd.compress.objective import Objective
 from mixkd.compress.processes import process_state, shared_work_folder
 from mixkd.compress.teacher_pass import teacher_logits
-from mixkd.compress.trainer import COMPLETE, ObjectiveTrainer, complete_checkpoints, set_dropout
+from mixkd.compress.trainer import ObjectiveTrainer, set_dropout
 from mixkd.corpus.corpus import Corpus
 from mixkd.errors import TrainingError
 from mixkd.labels import LabelSpace
@@ -222,6 +223,8 @@ class Run:
                 progress=self._progress,
             )
             complete = complete_checkpoints(self._work / _CHECKPOINTS) if self._resume else []
+            for checkpoint in complete if self._first else []:
+                check_checkpoint(checkpoint)
             trainer.train(resume_from_checkpoint=str(complete[-1]) if complete else None)
             if name := non_finite_weight(student):
                 raise TrainingError(f"the trained weights are not finite ({name}): lower --learning-rate")

@@ -1,6 +1,5 @@
 """transformers.Trainer around the objective: optimizer, order of the texts, evaluation, checkpoints."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from transformers.trainer_utils import EvalLoopOutput
 from mixkd import metrics
 from mixkd.compress.arguments import training_arguments
 from mixkd.compress.batches import LengthGroupedSampler
+from mixkd.compress.completion import complete_checkpoints, remove_checkpoint, seal_checkpoint
 from mixkd.compress.config import TrainingConfig
 from mixkd.compress.data import Collator, token_counts
 from mixkd.compress.mixup import Batch
@@ -26,10 +26,6 @@ from mixkd.compress.objective import TARGETS, Objective, step_generator
 from mixkd.compress.reporting import ProgressReporter
 from mixkd.errors import TrainingError
 from mixkd.progress import Progress, no_progress
-from mixkd.temporaries import flush
-
-COMPLETE = "complete"
-"""The file that a checkpoint gets last: without it the checkpoint is half-written and never loaded."""
 
 _KEPT_CHECKPOINTS = 2
 
@@ -172,19 +168,10 @@ class ObjectiveTrainer(Trainer):
         self.accelerator.wait_for_everyone()  # each process writes its own random state
         if self.args.should_save:
             folder = self._checkpoints / f"checkpoint-{self.state.global_step}"
-            for path in folder.rglob("*"):
-                flush(path)
-            (folder / COMPLETE).touch()
-            flush(folder)
+            seal_checkpoint(folder)
             for old in complete_checkpoints(self._checkpoints)[:-_KEPT_CHECKPOINTS]:
                 if str(old) != self.state.best_model_checkpoint:
-                    shutil.rmtree(old)
-
-
-def complete_checkpoints(folder: Path) -> list[Path]:
-    """Return the checkpoints that were written to their end, the newest last."""
-    complete = [path.parent for path in folder.glob(f"checkpoint-*/{COMPLETE}")]
-    return sorted(complete, key=lambda path: int(path.name.split("-")[1]))
+                    remove_checkpoint(old)
 
 
 def set_dropout(model: PreTrainedModel, rate: float | None) -> None:
