@@ -207,13 +207,3 @@ def test_augment_refuses_before_it_translates(models: tuple[Path, Path], data: P
         augment(open_corpus(tmp_path / "many.jsonl"), tmp_path / "more.tsv", config=config_for(models))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["many.jsonl", "there.jsonl"]
     assert (tmp_path / "there.jsonl").read_text(encoding="utf-8") == "mine"
-
-
-def test_link_at_the_place_of_the_unfinished_file_is_not_followed(
-    models: tuple[Path, Path], data: Path, tmp_path: Path
-) -> None:
-    (tmp_path / "thesis.doc").write_text("mine", encoding="utf-8")
-    (tmp_path / "more.jsonl.partial").symlink_to(tmp_path / "thesis.doc")
-    augment(data, tmp_path / "more.jsonl", config=config_for(models, train_limit=5), overwrite=True)
-    assert (tmp_path / "thesis.doc").read_text(encoding="utf-8") == "mine"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["more.jsonl", "thesis.doc"]

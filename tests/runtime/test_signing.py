@@ -23,8 +23,9 @@ from mixkd.errors import BundleError, ConfigError, MissingExtraError
 from mixkd.outputs import check_output
 from mixkd.runtime import Classifier, open_bundle
 from mixkd.runtime.bundle import seal_bundle
+from mixkd.runtime.keys import check_signature
 from mixkd.runtime.manifest import MANIFEST_FILE, SIGNATURE_FILE
-from mixkd.runtime.signing import check_signature, sign
+from mixkd.runtime.signing import sign
 from tests.runtime.conftest import FIXTURE, MakeBundle
 
 

@@ -238,7 +238,7 @@ def _check_trust(folder: Path, content: bytes, digest: str, trust: Trust) -> Non
             f"{folder / MANIFEST_FILE} has the sha256 {digest}, not {trust.sha256}: this is another bundle"
         )
     if trust.key is not None:
-        from mixkd.runtime.signing import check_signature  # most apps don't ask for it
+        from mixkd.runtime.keys import check_signature  # most apps don't ask for it
 
         path = folder / SIGNATURE_FILE
         if not path.is_file():

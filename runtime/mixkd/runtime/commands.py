@@ -72,11 +72,12 @@ class Signer:
 @with_options(signer=Signer)
 def sign(bundle: BundleFolder, *, signer: Signer, as_json: Json = False) -> None:
     """Sign a bundle, so that whoever has the public key can tell who made it."""
-    from mixkd.runtime import signing
+    from mixkd.runtime.keys import is_encrypted
+    from mixkd.runtime.signing import sign as write_signature
 
-    encrypted = signing.is_encrypted(signer.key)
+    encrypted = is_encrypted(signer.key)
     password = typer.prompt("password of the key", hide_input=True, err=True) if encrypted else None
-    written = signing.sign(bundle, signer.key, password=None if password is None else password.encode())
+    written = write_signature(bundle, signer.key, password=None if password is None else password.encode())
     answer({"signature": written}, f"signed: {written}", as_json=as_json)
 
 
