@@ -22,10 +22,12 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from tokenizers import Tokenizer
 
 from mixkd.bench.drive.environment import read_environment
 from mixkd.corpus.corpus import open_corpus
 from mixkd.runtime import Classifier
+from mixkd.runtime.manifest import TOKENIZER_FILE
 
 TOKENS = 12
 TURNS = 300
@@ -67,9 +69,13 @@ def main() -> None:
 def overhead(bundle: Path, data: str) -> dict[str, list[float]]:
     """Return every sample, in microseconds, of the parts and of the whole, and what the whole takes more."""
     classifier = Classifier.load(bundle, threads=1)
-    # The classifier's own: a second session, or vocabulary, would push the first one's out of the cache.
+    # The classifier's own session and vocabulary: a second one would push the first one's out of the cache.
     session, encoder = classifier._predictor._session, classifier._encoder
-    tokenizer = encoder._tokenizer
+    tokenizer = Tokenizer(encoder._tokenizer.model)
+    whole = Tokenizer.from_file(str(bundle / TOKENIZER_FILE))
+    tokenizer.normalizer, tokenizer.pre_tokenizer = whole.normalizer, whole.pre_tokenizer
+    tokenizer.post_processor = whole.post_processor
+    tokenizer.add_special_tokens(list(whole.get_added_tokens_decoder().values()))
     corpus = open_corpus(data)
     texts = [example.text for example in corpus.read(corpus.evaluation_split())]
     texts = [text for text in texts if len(encoder.encode([text])[0].ids) == TOKENS]

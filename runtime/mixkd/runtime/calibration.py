@@ -1,4 +1,4 @@
-"""The threshold below which a classifier had better abstain, chosen on texts that are none of its labels."""
+"""The score below which a classifier abstains, chosen with the help of out-of-scope texts."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -16,14 +16,14 @@ from mixkd.task import ABSTAIN_LABEL, Task
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Abstention:
-    """What a threshold costs and brings, measured; shares are fractions of one.
+    """What a threshold does, measured; rates are fractions of one.
 
     Attributes:
-        in_scope_accuracy: Texts of the labels that get their label; abstaining from one is an error.
+        in_scope_accuracy: The share of in-scope texts that get their label; abstaining counts as an error.
         in_scope_accuracy_before: The same without a threshold.
-        out_of_scope_recall: Texts of no label from which the classifier abstains.
-        in_scope_texts: How many were asked.
-        out_of_scope_texts: How many were asked.
+        out_of_scope_recall: The share of out-of-scope texts on which the classifier abstains.
+        in_scope_texts: The number of in-scope texts.
+        out_of_scope_texts: The number of out-of-scope texts.
     """
 
     in_scope_accuracy: float
@@ -35,7 +35,7 @@ class Abstention:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """A chosen threshold, and what it does on the texts it was chosen on and on those it wasn't."""
+    """A chosen threshold, measured on the texts it was chosen on and, where there are any, on others."""
 
     threshold: float
     abstain_label: str
@@ -45,7 +45,7 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True)
 class _Scores:
-    """The best label's score of each text, whether that label is right, and the scores out of scope."""
+    """The best label's score and correctness for in-scope texts, and its score for out-of-scope texts."""
 
     inside: NDArray[np.float64]
     right: NDArray[np.bool_]
@@ -71,19 +71,19 @@ def calibrate(
 ) -> Calibration:
     """Choose the threshold and write it into the bundle's manifest.
 
-    The threshold is the one with the best mean of in-scope accuracy and out-of-scope recall, so that it does
-    not depend on how many texts of either kind there are. It is chosen on the validation split, where there
-    is one, and judged on the test split.
+    The threshold maximizes the mean of in-scope accuracy and out-of-scope recall, so that it does not depend
+    on the numbers of texts of either kind. It is chosen on the validation split, where there is one, and
+    measured on the test split.
 
     Args:
         folder: The bundle; only its `mkd.json` is changed, in one step.
         corpus: Labelled texts of the bundle's labels.
-        out_of_scope: Texts of none of them; a label they may have is not read.
-        out_of_scope_test: Such texts that the choice may not see, to judge it.
-        abstain_label: The answer where no score counts; None takes ``out_of_scope``.
+        out_of_scope: Texts of none of these labels; if they have labels, these are ignored.
+        out_of_scope_test: Other out-of-scope texts, to measure the chosen threshold.
+        abstain_label: The answer below the threshold; None takes ``out_of_scope``.
 
     Raises:
-        ConfigError: If the bundle's task has no one best label.
+        ConfigError: If the bundle's task isn't single-label.
         DataError: If a text has no label, or one that the bundle doesn't know.
     """
     bundle = open_bundle(folder)
@@ -113,14 +113,14 @@ def calibrate(
 def best_threshold(
     inside: NDArray[np.float64], right: NDArray[np.bool_], outside: NDArray[np.float64]
 ) -> float:
-    """Return the threshold with the best mean of in-scope accuracy and out-of-scope recall; the least such.
+    """Return the lowest threshold that maximizes the mean of in-scope accuracy and out-of-scope recall.
 
     Args:
         inside: (N,) scores of texts in scope.
-        right: (N,) whether their label is right.
+        right: (N,) whether the best label of each is right.
         outside: (M,) scores of texts out of scope.
     """
-    # Between two scores nothing changes: half-way is the most careful choice.
+    # Between two neighbouring scores nothing changes: take the middle.
     scores = np.unique(np.concatenate([inside, outside]))
     candidates = np.concatenate([[0.0], (scores[1:] + scores[:-1]) / 2])
     kept = np.sort(inside[right])

@@ -31,8 +31,12 @@ Texts: TypeAlias = list[str] | list[tuple[str, str]] | list[Text]
 class Classifier:
     """A bundle that answers; made by `Classifier.load`.
 
-    Any number of threads may share one. A forked child may use its parent's (it opens a session of its own
-    on its first call, where the parent's has threads), and a spawned one gets it pickled as its folder.
+    Any number of threads may share one. A forked child process may use its parent's: it opens a session of
+    its own on its first call if the parent's has threads. For a spawned one, folder and options are pickled.
+
+    Before Python 3.14, a daemon thread that is inside `predict` when the interpreter ends aborts the process
+    (SIGABRT): CPython ends the thread within onnxruntime's bindings, which can't be unwound
+    (https://github.com/pybind/pybind11/issues/2215). Use threads that aren't daemons, or stop them first.
     """
 
     def __init__(self, opened: OpenBundle, options: LoadOptions) -> None:
@@ -75,12 +79,13 @@ class Classifier:
 
         Args:
             bundle: The folder that `mkd export` wrote.
-            threads: Threads per call; None takes the processors this process may use, within what the preset
-                allows.
-            preset: What to spend on memory and time.
-            threshold: The least score that counts, from 0 to 1; None takes the bundle's calibrated one. Where
-                there is none, the best label always counts (single label) or 0.5 is enough (multi-label).
-            abstain_label: The label where no score counts; None takes the bundle's, or ``out_of_scope``.
+            threads: Threads per call; None takes the processors this process may use, up to the preset's
+                limit.
+            preset: What the runtime optimizes: speed, memory, or both.
+            threshold: The probability from which a label counts; None takes the bundle's calibrated one. If
+                it has none, the best label is always taken (single-label), or 0.5 is enough (multi-label).
+            abstain_label: The answer if no label reaches the threshold; None takes the bundle's, or
+                ``out_of_scope``.
             verify: Hash every file: some 20 ms and 4 MB (``low-memory``: 90 ms, no memory). It shows damage,
                 not malice: whoever changes a file can change its hash too. Turn it off only for a folder that
                 nobody else can write.
@@ -123,13 +128,13 @@ class Classifier:
     @overload
     def predict(self, texts: Texts, *, top_k: int = 0) -> list[Prediction]: ...
     def predict(self, texts: Text | Texts, *, top_k: int = 0) -> Prediction | list[Prediction]:
-        """Answer one text or pair, or a list of them in its order.
+        """Predict one text or pair, or a list of them in its order.
 
         With the preset ``throughput`` an int8 score may differ a little between a list and a call of its own.
 
         Args:
             texts: A `str`, a pair ``(text, text2)``, or a list of either.
-            top_k: How many of the best labels to keep in `Prediction.top`.
+            top_k: The number of best labels to list in `Prediction.top`.
 
         Raises:
             BundleError: If the graph fails, or gives NaN or infinity.
@@ -158,12 +163,12 @@ class Classifier:
         return scores
 
     def stream(self, texts: Iterable[Text], *, top_k: int = 0, window: int = WINDOW) -> Iterator[Prediction]:
-        """Yield an answer for each text, in order, at bounded memory however many there are.
+        """Yield a prediction for each text, in order, with bounded memory for any number of texts.
 
         Args:
-            texts: Texts or pairs; read `window` at a time, which are sorted by length and batched.
+            texts: Texts or pairs; each `window` of them is sorted by length and batched.
             top_k: As in `predict`.
-            window: 1 answers each text before the next one is read.
+            window: The number of texts that are read ahead; 1 answers each text before the next is read.
 
         Raises:
             InputError: If `texts` is one text, or gives something that isn't one.
@@ -181,7 +186,7 @@ class Classifier:
     @overload
     async def predict_async(self, texts: Texts, *, top_k: int = 0) -> list[Prediction]: ...
     async def predict_async(self, texts: Any, *, top_k: int = 0) -> Prediction | list[Prediction]:
-        """Do as `predict` does, on a thread of the loop's pool, so that the loop goes on meanwhile."""
+        """Predict as `predict` does, on a thread of the loop's pool, so that the loop isn't blocked."""
         import asyncio  # 4 MB that most apps don't need
 
         answer: Prediction | list[Prediction] = await asyncio.to_thread(self.predict, texts, top_k=top_k)

@@ -1,7 +1,7 @@
-"""Texts to the arrays that an ONNX graph takes.
+"""Turns texts into the arrays that an ONNX graph takes.
 
-A text costs time and memory by the tokens that a graph reads, however long it is. The rules for what is not
-read stand at `Encoder`.
+The time and memory for a text are bounded by the maximum length, however long the text is; see `Encoder` for
+what is not read of a long text.
 """
 
 import re
@@ -24,22 +24,26 @@ Text: TypeAlias = str | tuple[str, str]
 """One text, or a pair of texts."""
 
 _WINDOW_CHARACTERS = 4096
-"""Characters that are tokenised at once, at most: of some characters (U+FDFA) normalization makes 18."""
+"""The most characters tokenised at once; normalization may turn one character into 18 (U+FDFA)."""
 
 _READ_CHARACTERS = 16_384
-"""Characters of a text that are read however small the maximum length is."""
+"""A text is read up to at least this many characters, however small the maximum length is."""
 
 _CHARACTERS_PER_TOKEN = 8
-"""Characters per token of the maximum length that are tokenised at once (if no more than a window), and that
-are read at most (if more than `_READ_CHARACTERS`). English words take 4 to 5 characters per token."""
+"""Times the maximum length: the characters tokenised at once (up to a window), and the characters read (from
+`_READ_CHARACTERS` on). English text has 4 to 5 characters per token."""
 
 _GROWTH = 4
+"""How many times as large the next window is where none of its words ends, as in Chinese or in noise."""
+
 _LOOK_AHEAD = 256
-"""How far behind a token the text may still change it; WordPiece gives up on words beyond 100 characters."""
+"""Characters behind a token that may still change it; WordPiece gives up on words of over 100 characters."""
+
+_GAP = r"\w[.,;:!?]?(?= \w)"
+"""The end of a word before a single space and another word: the tokens on one side don't depend on the other,
+if the pre-tokenizer splits there."""
 
 _TWO_WORDS = "aa bb"
-_GAP = r"\w[.,;:!?]?(?= \w)"
-"""The end of a word before a single space and another word: no tokenizer's tokens depend on both sides."""
 
 
 class Tokens(NamedTuple):
@@ -47,8 +51,8 @@ class Tokens(NamedTuple):
 
     Attributes:
         ids: T token ids, special tokens included.
-        type_ids: T numbers that say to which text of a pair a token belongs; None stands for zeros.
-        truncated: Whether the text was longer than the maximum length, or than what is read of a text.
+        type_ids: For each token, the text of a pair that it belongs to (0 or 1); None stands for zeros.
+        truncated: Whether tokens or characters of the text were left out.
     """
 
     ids: list[int]
@@ -63,14 +67,15 @@ class Encoder:
         max_length: Tokens per text, special ones included.
         inputs: The graph's input names.
 
-    The ids are the tokenizer's own, truncated `longest_first`, but for two rules that bound time and memory.
-    Of a text, 16,384 characters are read at most, or 8 per token of the maximum length where that is more:
-    what comes later counts as truncated. And where both texts of a pair are cut, one of them longer than 8
-    characters per token (at most 4,096), an odd token goes to the text that is estimated to have more tokens.
+    The ids are the tokenizer's own with `longest_first` truncation, with two exceptions that bound time and
+    memory. First, a text is read up to 16,384 characters, or 8 times the maximum length if that is more; the
+    rest counts as truncated. Second, if both texts of a pair are truncated and one of them has over 4,096
+    characters (or 8 times the maximum length if that is less), an odd token goes to the text with the higher
+    estimated number of tokens.
 
     Texts are tokenised one after the other on the calling thread: the tokenizers package's own threads would
-    take every core of the host, and make a later fork unsafe. Each text of a pair is tokenised alone: a pair
-    that is truncated by the package takes memory by the square of its length
+    take every core of the host, and make a later fork unsafe. The texts of a pair are tokenised separately:
+    the package's own truncation of a pair takes memory that grows with the product of their lengths
     (https://github.com/huggingface/tokenizers/issues/2035).
     """
 
@@ -104,7 +109,7 @@ class Encoder:
             folder: The folder.
             max_length: Tokens per text, special ones included.
             inputs: The graph's input names.
-            contents: What the two files hold, by name, where they were read already.
+            contents: The two files' bytes by name, if they were read already.
 
         Raises:
             BundleError: If the tokenizer can't be loaded, or the graph or the length don't suit it.
@@ -168,7 +173,7 @@ class Encoder:
         for text in (first, second):
             ids, read = self._read(text)
             texts.append(ids)
-            # A text that wasn't read to its end goes on as it began: an estimate.
+            # The number of tokens of a text that wasn't read to its end is estimated.
             counts.append(len(ids) * len(text) / read if len(ids) > self._room else len(ids))
             truncated |= read < len(text)
         for ids, most in zip(texts, longest_first(counts[0], counts[1], self._pair_room), strict=True):
@@ -179,10 +184,10 @@ class Encoder:
         return Tokens(self._pair.join(texts), types, truncated)
 
     def _read(self, text: str) -> tuple[list[int], int]:
-        """Return the tokens of a text, or as many of the first ones as fill a feed and one more.
+        """Return the ids of a text's first tokens, enough to fill a feed and tell if there are more.
 
         Returns:
-            The ids, and how many characters they stand for.
+            The ids, and the number of characters they were made from.
         """
         ids: list[int] = []
         start, size, limit = 0, self._window, min(len(text), self._read_limit)
@@ -195,7 +200,7 @@ class Encoder:
                 if len(ids) > self._room:
                     return ids, start
                 continue
-            # No word ends here, so that the last tokens of the window may be others with more text.
+            # No word ends in this window: with more text its last tokens might be different ones.
             encoding = self._tokenize(text[start:stop])
             found, last = encoding.ids, self._room - len(ids)
             if last < len(found):
@@ -207,7 +212,7 @@ class Encoder:
 
     @cached_property
     def _splits_at_gaps(self) -> bool:
-        """Whether the tokens of two words with one space between don't depend on each other."""
+        """Whether the tokens of two words with a space between don't depend on each other."""
         added = self._tokenizer.get_added_tokens_decoder().values()
         if any(token.rstrip or " " in token.content.lstrip() for token in added):
             return False
@@ -219,7 +224,7 @@ class Encoder:
             (_, first), *_ = self._tokenizer.pre_tokenizer.pre_tokenize_str(words)
         except (KeyboardInterrupt, SystemExit):
             raise
-        except BaseException:  # a panic: it will also meet the text
+        except BaseException:  # a panic of Rust code, which the text will meet too
             return False
         return bool(first == (0, _TWO_WORDS.index(" ")))
 
@@ -229,7 +234,7 @@ class Encoder:
             return (self._ascii_tokenizer if plain else self._tokenizer).encode(text)
         except (KeyboardInterrupt, SystemExit):
             raise
-        except BaseException:  # the package takes no lone surrogates; or its Rust code panicked
+        except BaseException:  # the package refuses lone surrogates, or its Rust code panicked
             return self._tokenize_any(_without_lone_surrogates(text))
 
     def _tokenize_any(self, text: str) -> Encoding:
@@ -238,16 +243,16 @@ class Encoder:
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:
-            # Without the error's own words, which may quote the text.
+            # Without the error's message, which may quote the text.
             name = type(error).__name__
             raise BundleError(f"{self._path} fails on a text ({name}): export the bundle again") from error
 
 
 def for_ascii(tokenizer: Tokenizer) -> Tokenizer:
-    """Return a tokenizer that does the same to printable ASCII in less time; where there is none, this one.
+    """Return a tokenizer with the same ids for printable ASCII that is faster, or this one if there is none.
 
-    BERT's normalizer goes over a text four times, for control characters, Chinese, accents and case; of these
-    printable ASCII has case alone. The vocabulary is shared.
+    BERT's normalizer goes over a text four times, for control characters, Chinese, accents and case; for
+    printable ASCII, case is enough. The vocabulary is shared.
     """
     normalizer, added = tokenizer.normalizer, tokenizer.get_added_tokens_decoder()
     special = all(token.special and not token.normalized for token in added.values())

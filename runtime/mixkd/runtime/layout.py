@@ -1,4 +1,4 @@
-"""Where a tokenizer's special tokens stand around one text or a pair, and how much of a pair fits between."""
+"""The special tokens around one text or a pair of texts, and the truncation of a pair."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -21,7 +21,7 @@ class Layout(NamedTuple):
 
     @classmethod
     def observe(cls, encoding: Encoding, *, texts: Sequence[int]) -> "Layout":
-        """Read the layout off an encoding of N texts of one token each, whose ids are `texts`.
+        """Return the layout of an encoding of N texts of one token each, whose ids are `texts`.
 
         Raises:
             ValueError: If it isn't special tokens around the texts, each once and in order.
@@ -39,7 +39,7 @@ class Layout(NamedTuple):
 
     @property
     def special_tokens(self) -> int:
-        """How many special tokens it adds."""
+        """The number of special tokens."""
         return sum(map(len, self.gaps))
 
     @property
@@ -56,7 +56,7 @@ class Layout(NamedTuple):
         return ids
 
     def types(self, lengths: Sequence[int]) -> list[int]:
-        """Return the token types that belong to `join` of texts of these lengths."""
+        """Return the token types of what `join` returns for texts of these lengths."""
         types = [*self.gap_types[0]]
         for kind, length, gap in zip(self.text_types, lengths, self.gap_types[1:], strict=True):
             types += [kind] * length
@@ -65,16 +65,16 @@ class Layout(NamedTuple):
 
 
 def longest_first(first: float, second: float, room: int) -> tuple[int, int]:
-    """Return how many tokens of each text of a pair are kept, as truncation `longest_first` does.
+    """Return how many tokens to keep of each text of a pair, as the truncation `longest_first` does.
 
-    The shorter text stays whole if it fits into half of the room; else each gets half, and an odd token goes
-    to the longer one (the second, where both are equally long).
+    The shorter text is kept whole if it takes up to half of the room; else each gets half, and an odd token
+    goes to the longer text (to the second one if both have the same length).
 
     Args:
-        first: Tokens of the first text; an estimate may stand for a text that wasn't read to its end, as long
-            as it isn't below the tokens that were read.
-        second: Tokens of the second text.
-        room: Tokens that both may take together.
+        first: The number of tokens of the first text; for a text that wasn't read to its end an estimate, not
+            below the number of tokens that were read.
+        second: The same for the second text.
+        room: The number of tokens for both together.
     """
     if first + second <= room:
         return int(first), int(second)

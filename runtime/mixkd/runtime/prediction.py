@@ -17,12 +17,12 @@ class Prediction:
     """The answer to one text.
 
     Attributes:
-        label: The best label, or the abstain label; of a regression the output's name.
-        score: The best label's probability, also where `label` abstains; of a regression the value itself.
-        truncated: Whether the text was longer than the model reads: only its beginning was answered for.
+        label: The best label, or the abstain label; for a regression the output's name.
+        score: The best label's probability, also if the classifier abstained; for a regression the value.
+        truncated: Whether the text was longer than the model reads, so that its end was ignored.
         abstained: Whether no label reached the threshold.
-        labels: Of a multi-label task every label that reached the threshold, best first; else empty.
-        top: The best labels and their scores, as many as were asked for with `top_k`.
+        labels: For a multi-label task the labels that reached the threshold, best first; else empty.
+        top: The `top_k` best labels with their scores.
     """
 
     label: str
@@ -48,8 +48,8 @@ class Reader:
     Attributes:
         task: What the outputs mean.
         labels: One name per output; (C,).
-        threshold: The least score that counts, a probability; None lets the best label always count.
-        abstain_label: The label where none counts.
+        threshold: The probability from which a label counts; None always takes the best label.
+        abstain_label: The answer if no label reaches the threshold.
     """
 
     task: Task

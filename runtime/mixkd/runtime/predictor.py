@@ -1,4 +1,4 @@
-"""Many texts through one session: sorted by length, cut into batches, answers in the texts' order."""
+"""Many texts through one session, in batches of similar lengths; the answers keep the texts' order."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 WINDOW = 1024
-"""Texts that are tokenised and sorted together; more would only cost memory."""
+"""Texts that are tokenised and sorted by length together; more would only cost memory."""
 
 BATCH_TOKENS = 2048
 """Tokens of a batch, padding included, where there is no reason for another size."""
@@ -25,7 +25,7 @@ whole batch, so that an int8 answer in a batch depends on its neighbours."""
 
 
 class Predictor:
-    """A session, the output of it that is read, and its encoder."""
+    """A session, its encoder, and the name of the output to read."""
 
     def __init__(self, session: "InferenceSession", encoder: Encoder, *, output: str = LOGITS) -> None:
         self._session = session

@@ -1,4 +1,4 @@
-"""One text through one session: arrays that onnxruntime reads and writes in place, again and again."""
+"""One text through one session, with input and output arrays that are bound once and reused."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 
 LONGEST_KEPT = 64
-"""Tokens up to which arrays are kept: beyond, the network takes so long that making them hardly counts."""
+"""Arrays are kept for texts of up to this many tokens; for longer ones, making them costs next to nothing."""
 
 _KEPT = 4
-"""Arrays kept of each length, for as many threads that ask at once; a fifth makes its own."""
+"""Arrays kept per length: one for each thread that asks at the same time; a fifth thread makes its own."""
 
 
 class SinglePredictor:
@@ -29,12 +29,12 @@ class SinglePredictor:
     """
 
     def __init__(self, session: "InferenceSession", *, output: str, width: int) -> None:
-        """Make nothing yet.
+        """Keep the session; arrays are made when they are first needed.
 
         Args:
-            session: It answers.
-            output: The session's output that is read, (1, C).
-            width: C.
+            session: The session that answers.
+            output: The name of the output to read, (1, C).
+            width: The number of labels, C.
         """
         self._session = session
         self._inputs = tuple(entry.name for entry in session.get_inputs())
@@ -43,11 +43,11 @@ class SinglePredictor:
         self._free: dict[tuple[int, bool], list[_Slot]] = {}
 
     def run(self, tokens: Tokens, read: Callable[[NDArray[np.float32], bool], Answer]) -> Answer:
-        """Return what `read` makes of the outputs, (C,), and of whether the text was truncated.
+        """Return `read(outputs, truncated)` for one text; the outputs are (C,) float32.
 
         Args:
             tokens: The text or pair, tokenised by the session's encoder.
-            read: It may not keep the outputs: the next call overwrites them.
+            read: Must not keep the outputs: the next call overwrites them.
 
         Raises:
             BundleError: If the graph fails on this text.
@@ -56,7 +56,7 @@ class SinglePredictor:
         length, typed = len(ids), type_ids is not None
         free = self._free.get((length, typed))
         try:
-            # One step, so that no two threads get the same arrays.
+            # pop is atomic, so that no two threads get the same arrays.
             slot = free.pop() if free else self._new_slot(length)
         except IndexError:
             slot = self._new_slot(length)
@@ -83,7 +83,7 @@ class SinglePredictor:
 
 
 class _Slot:
-    """The arrays of one call, bound to the session: a text of one length in, its outputs out."""
+    """The arrays of one call, bound to the session: inputs of one length, and the outputs."""
 
     def __init__(
         self, session: "InferenceSession", inputs: tuple[str, ...], length: int, output: str, width: int
@@ -100,6 +100,6 @@ class _Slot:
             address = columns[name].ctypes.data
             self.binding.bind_input(name, "cpu", 0, np.int64, shape, address)
         self.binding.bind_output(output, "cpu", 0, np.float32, outputs.shape, outputs.ctypes.data)
-        # The binding knows addresses only: these keep what lies there.
+        # The binding holds only addresses: these references keep the arrays alive.
         self.ids, self.type_ids = columns["input_ids"][0], columns["token_type_ids"][0]
         self.mask, self.outputs = columns["attention_mask"], outputs[0]

@@ -1,8 +1,9 @@
-"""The only loader of a bundle's `tokenizer.json`: it is taken apart and checked before it is built.
+"""The only loader of a bundle's `tokenizer.json`: the file is checked before a tokenizer is built from it.
 
-The tokenizers package trusts its file. Python's `json` reads the small parts, and hands them over written
-anew once they are checked. The vocabulary, most of the file, would take Python as long as the whole load: it
-goes to the package unread, but as a model alone, so that nothing in it can become another part.
+The tokenizers package trusts its file. Here Python's `json` parses the small parts, and the package gets
+them serialized anew after they were checked. Parsing the vocabulary in Python would double the time to load,
+so the package gets the model's bytes as they are, but parses them as a model only: nothing in them can become
+a normalizer or another part.
 """
 
 import json
@@ -22,21 +23,21 @@ from mixkd.runtime.tokenizer_checks import MAX_WORD_CHARACTERS, MODELS, check_pa
 Result = TypeVar("Result")
 
 MAX_VALUES = 4_000_000
-"""Values in it, told by the commas: an empty list takes two bytes of the file and a hundred of memory."""
+"""The most values in it, counted by commas: an empty list takes 2 bytes of the file and 100 of memory."""
 
 MAX_PARTS_BYTES = 2**23
-"""What may stand before the model; the largest have a character map of 330 kB, or added tokens of 1 MB."""
+"""The most bytes before the model; the largest known files have 330 kB (a character map) and 1 MB there."""
 
 _MODEL_KEY = b'"model"'
 _PARTS = ("normalizer", "pre_tokenizer", "post_processor", "added_tokens")
 _FLAGS = ("single_word", "lstrip", "rstrip", "normalized")
 _SMALLEST_MODEL = {"type": "WordLevel", "vocab": {"a": 0, "b": 1}, "unk_token": "a"}
 _STRANGE = "\U0010fffd\ufffe"
-"""A text that no vocabulary holds."""
+"""Two characters that no vocabulary holds."""
 
 
 class LoadedTokenizer(NamedTuple):
-    """A tokenizer that adds no special tokens, cuts and pads nothing; and what goes round its tokens.
+    """A tokenizer without special tokens, truncation and padding, and the special tokens to add.
 
     Attributes:
         path: Its file.
@@ -58,7 +59,7 @@ def load_tokenizer(folder: Path, contents: Mapping[str, bytes] | None = None) ->
 
     Args:
         folder: The folder.
-        contents: What the two files hold, by name, where they were read already.
+        contents: The two files' bytes by name, if they were read already.
 
     Raises:
         BundleError: If it is damaged, larger than any, or made of parts that no supported encoder has.
@@ -103,7 +104,7 @@ def _content(path: Path, contents: Mapping[str, bytes] | None, most: int) -> byt
 
 def _take_apart(data: bytes) -> tuple[dict[str, Any], Model]:
     """Return the small parts, and the model."""
-    # The package writes the model last. Only a file that another tool wrote is read whole.
+    # The package writes the model last. A file with another order, by another tool, is parsed whole.
     head, key, tail = data.partition(_MODEL_KEY)
     if not key:
         raise ValueError("it has no model")

@@ -1,8 +1,8 @@
-"""Which parts a bundle's `tokenizer.json` may be made of, and how large they may be.
+"""The components that a bundle's `tokenizer.json` may have, and their limits.
 
 The tokenizers package builds whatever the file asks for, and can be made to hang, to panic or to take all
-memory. The lists here hold what the tokenizers of the supported encoders are made of (BERT, RoBERTa, XLM-R,
-DistilBERT, ELECTRA, ALBERT, MPNet, DeBERTa, ModernBERT), and their near relatives.
+memory. Allowed are the components of the supported encoders' tokenizers (BERT, RoBERTa, XLM-R, DistilBERT,
+ELECTRA, ALBERT, MPNet, DeBERTa, ModernBERT) and of close relatives.
 """
 
 from binascii import a2b_base64
@@ -55,30 +55,30 @@ PATTERNS = frozenset(
         _GPT_WORDS % r"\p{N}{1,3}",
     }
 )
-"""Regular expressions: a strange one can take exponential time."""
+"""The regular expressions that are allowed: one from a stranger could take exponential time."""
 
 MAX_ADDED_TOKENS = 10_000
 MAX_ADDED_RUNS = 100
-"""How often special and other added tokens may take turns: the package builds its index anew each time."""
+"""The most runs of special or of other added tokens: the package rebuilds its index after each run."""
 
 MAX_ADDED_CHARACTERS = 1_000
 MAX_PARTS = 32
 MAX_GROWTH = 18 * 18
-"""Characters that normalization may make of one. U+FDFA becomes 18 by NFKC, and ALBERT's file lists two
-normalizers that do that, though the second finds nothing left to do."""
+"""The most characters that normalization may make of one. NFKC makes 18 of U+FDFA, and ALBERT has two
+normalizers that do so, though the second one finds nothing left to do."""
 
 MAX_POST_PROCESSOR_CHARACTERS = 2**16
 MAX_WORD_CHARACTERS = 200
-"""WordPiece takes a time that grows with the square of this; BERT has 100."""
+"""The longest word that WordPiece may be asked to split, in time that grows with its square; BERT has 100."""
 
 _NFK_GROWTH = 18
 
 
 def check_parts(parts: dict[str, Any]) -> None:
-    """Refuse a tokenizer's parts, the model aside, that no supported encoder has.
+    """Check all parts of a tokenizer but its model.
 
     Raises:
-        ValueError: Saying which one.
+        ValueError: If one of them is not allowed.
     """
     _check_normalizer(parts["normalizer"])
     _check_pre_tokenizer(parts["pre_tokenizer"])
@@ -129,7 +129,7 @@ def _check_added_tokens(added: Any) -> None:
 
 
 def _each(part: Any, allowed: frozenset[str], members: str, what: str) -> list[dict[str, Any]]:
-    """Return the parts that a part is made of, checked: itself, or the members of a sequence."""
+    """Return the checked components of a part: itself, or the members of a sequence."""
     found = []
     for item in _flat(part, members):
         kind = item.get("type") if isinstance(item, dict) else None
@@ -159,7 +159,7 @@ def _replace_growth(part: dict[str, Any]) -> float:
 
 
 def _pattern_length(part: dict[str, Any]) -> int:
-    """Return the fewest characters that a pattern matches."""
+    """Return the number of characters that a pattern matches at least."""
     match part.get("pattern"):
         case {"String": str(text)} if text:
             return len(text)
@@ -177,8 +177,8 @@ def _prepend_growth(part: dict[str, Any]) -> float:
 def _charsmap_growth(part: dict[str, Any]) -> float:
     """Return the length of the longest replacement in a SentencePiece character map.
 
-    The map is a number of bytes (uint32), so many bytes of a trie, and the replacements, each ended by a zero
-    byte. The package allocates as much as the number says.
+    The map is the size of a trie in bytes (uint32), the trie, and the replacements, each ended by a zero
+    byte. The package allocates as many bytes as the size says.
     """
     data = a2b_base64(str(part.get("precompiled_charsmap")), strict_mode=True)
     size = int.from_bytes(data[:4], "little")
