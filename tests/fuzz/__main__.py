@@ -17,6 +17,7 @@ TARGETS = {
     "onnx": "tests.fuzz.onnx_mutants:attempt",
     "manifest": "tests.fuzz.manifest_mutants:attempt",
     "hand-made": "tests.fuzz.hand_made:attempt",
+    "tokenizer": "tests.fuzz.tokenizer:attempt",
     "report": "tests.fuzz.report:attempt",
     "replies": "tests.fuzz.replies:attempt",
 }

@@ -132,6 +132,8 @@ def test_load_takes_no_part_from_behind_the_model(tmp_path: Path) -> None:
         ("bert", set_parts(added_tokens=[added(0, content="x" * 1001)]), "has 1001 characters"),
         ("bert", set_parts(added_tokens=[added(0, content=None)]), "has no content"),
         ("bert", set_parts(added_tokens=[added(0, lstrip="yes")]), "can't be loaded"),
+        ("bert", set_parts(added_tokens=[added(0, content="  ", rstrip=True)]), "may be a space itself"),
+        ("bert", set_parts(added_tokens=[added(0, rstrip=True, normalized=True)]), "may be a space itself"),
         ("bert", set_parts(added_tokens=[added(0), added(0, special=False)]), "is listed twice"),
         ("bert", set_parts(added_tokens=None), "can't be loaded"),
         ("bert", set_model(max_input_chars_per_word=10**6), "its words may have 1000000 characters"),
@@ -148,6 +150,7 @@ def test_load_takes_no_part_from_behind_the_model(tmp_path: Path) -> None:
         ("roberta", set_model(continuing_subword_prefix="####"), "can't be loaded"),
         ("roberta", set_model(unk_token="<nothing>"), "can't be loaded"),
         ("roberta", set_model(merges=[["a", "nothing"]]), "can't be loaded"),
+        ("roberta", set_model(merges=[["a", "\0"]]), r"Token `\\\\?x00` out of vocabulary"),
         ("xlm-roberta", set_model(unk_id=None), "can't be loaded"),
         ("xlm-roberta", set_model(unk_id=10**6), "can't be loaded"),
         ("xlm-roberta", set_model(vocab=[]), "can't be loaded"),
@@ -160,6 +163,7 @@ def test_load_refuses_what_no_supported_encoder_has(
     with pytest.raises(BundleError, match=message) as caught:
         Encoder.from_folder(folder, max_length=12, inputs=INPUTS)
     assert str(folder / "tokenizer.json") in str(caught.value)
+    assert str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize("name", ["single", "pair"])

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 from tokenizers import AddedToken, Tokenizer
 from tokenizers.models import BPE, Model, WordPiece
 
-from mixkd.errors import BundleError
+from mixkd.errors import BundleError, first_line
 from mixkd.runtime.layout import Layout
 from mixkd.runtime.manifest import MAX_TOKENIZER_BYTES, MAX_TOKENIZER_CONFIG_BYTES
 from mixkd.runtime.tokenizer_checks import MAX_WORD_CHARACTERS, MODELS, check_parts
@@ -85,7 +85,8 @@ def _guarded(what: str, call: Callable[..., Result], *arguments: Any) -> Result:
     except (BundleError, KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:
-        raise BundleError(f"{what}: {error}") from error
+        words = repr(first_line(error))[1:-1]  # it may quote control characters of the file
+        raise BundleError(f"{what}: {words}") from error
 
 
 def _content(path: Path, contents: Mapping[str, bytes] | None, most: int) -> bytes:

@@ -122,6 +122,9 @@ def _check_added_tokens(added: Any) -> None:
             raise ValueError("an added token has no content")
         if not 0 < len(token["content"]) <= MAX_ADDED_CHARACTERS:
             raise ValueError(f"an added token has {len(token['content'])} characters")
+        if token.get("rstrip") and (token.get("normalized") or token["content"].isspace()):
+            # In a run of spaces each of them would match up to the end: memory grows with the square.
+            raise ValueError("an added token that strips the spaces behind it may be a space itself")
     if len({token["content"] for token in added}) < len(added):
         raise ValueError("an added token is listed twice")
     if sum(1 for _ in groupby(token.get("special") for token in added)) > MAX_ADDED_RUNS:
