@@ -3,7 +3,7 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from itertools import islice
 from multiprocessing import get_context
@@ -185,31 +185,20 @@ def test_multi_label_gives_every_label_above_the_threshold(make_bundle: MakeBund
     assert (nothing.label, nothing.labels, nothing.abstained) == ("none", (), True)
 
 
-def bias(value: float) -> Callable[[Path], None]:
-    """Return an edit that sets the second label's bias."""
-
-    def edit(folder: Path) -> None:
-        onnx = pytest.importorskip("onnx", reason="onnx comes with the export extra")
-        path = folder / INT8_FILE
-        model = onnx.load(path)
-        (found,) = (entry for entry in model.graph.initializer if entry.name == "classifier.bias")
-        values = onnx.numpy_helper.to_array(found).copy()
-        values[1] = value
-        found.CopyFrom(onnx.numpy_helper.from_array(values, found.name))
-        onnx.save(model, path)
-
-    return edit
+def overflow(folder: Path) -> None:
+    """Let the logits overflow: every weight is finite, no logit is."""
+    onnx = pytest.importorskip("onnx", reason="onnx comes with the export extra")
+    path = folder / INT8_FILE
+    model = onnx.load(path)
+    (scale,) = (entry for entry in model.graph.initializer if entry.name == "classifier.weight_scale")
+    scale.CopyFrom(onnx.numpy_helper.from_array(np.full(5, 3e38, np.float32), scale.name))
+    onnx.save(model, path)
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 @pytest.mark.parametrize("task", [Task.SINGLE_LABEL, Task.MULTI_LABEL])
 @pytest.mark.parametrize("preset", ["balanced", "throughput"])
-def test_nan_is_never_an_answer(make_bundle: MakeBundle, value: float, task: Task, preset: Any) -> None:
-    # -inf is the logit of a probability of 0; what the probabilities' node makes of the others is NaN.
-    classifier = Classifier.load(make_bundle(bias(value), task=task), threads=1, preset=preset)
-    if value == float("-inf"):
-        assert classifier.predict_proba("pay")[1] == 0
-        return
+def test_nan_is_never_an_answer(make_bundle: MakeBundle, task: Task, preset: Any) -> None:
+    classifier = Classifier.load(make_bundle(overflow, task=task), threads=1, preset=preset)
     for ask in (
         lambda: classifier.predict("pay"),
         lambda: classifier.predict(("pay", "now")),
