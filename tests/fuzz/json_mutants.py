@@ -1,6 +1,7 @@
 """Mutants of a JSON value: a few odd changes at random places of its structure, or of its text."""
 
 import json
+from copy import deepcopy
 from random import Random
 from typing import Any
 
@@ -53,7 +54,7 @@ def _change_somewhere(root: Any, rng: Random) -> Any:
         holder, key = here, rng.choice(list(here) if isinstance(here, dict) else range(len(here)))
         here = holder[key]
     if holder is None:
-        return rng.choice(_ODD)
+        return _odd(rng)
     kind = rng.randrange(8)
     if kind == 0:
         del holder[key]
@@ -70,8 +71,13 @@ def _change_somewhere(root: Any, rng: Random) -> Any:
     elif kind == 5 and isinstance(here, list):
         holder[key] = rng.choice((here[:0], here * 2, here * 50, [rng.choice(_NUMBERS)] * len(here)))
     else:
-        holder[key] = rng.choice(_ODD)
+        holder[key] = _odd(rng)
     return root
+
+
+def _odd(rng: Random) -> Any:
+    # A copy: a later change may be made within it, and must not reach the next mutant.
+    return deepcopy(rng.choice(_ODD))
 
 
 def _of_another_type(value: Any, rng: Random) -> Any:
