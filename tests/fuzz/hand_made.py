@@ -96,6 +96,8 @@ _FUNCTIONS = (
     made_odd.text,
     made_computing.division_by_the_text,
     made_computing.ids_out_of_range,
+    made_computing.empty_query,
+    made_computing.empty_for_short_texts,
 )
 
 

@@ -76,6 +76,20 @@ def _all_nodes(graph: GraphProto) -> Iterator[NodeProto]:
                 yield from _all_nodes(attribute.g)
 
 
+def empty_query(model: ModelProto) -> None:
+    """No first position at all: older releases divide by its number, which stops the program."""
+    for tensor in model.graph.initializer:
+        if tensor.name == "position/0":
+            tensor.raw_data = np.array([2**31 - 1], np.int64).tobytes()
+
+
+def empty_for_short_texts(model: ModelProto) -> None:
+    """The 40th position, which a short text doesn't have."""
+    for tensor in model.graph.initializer:
+        if tensor.name in {"position/0", "position/1"}:
+            tensor.raw_data = np.array([40 + int(tensor.name[-1])], np.int64).tobytes()
+
+
 def weight(model: ModelProto, value: float) -> None:
     """One weight that is no number."""
     for tensor in model.graph.initializer:

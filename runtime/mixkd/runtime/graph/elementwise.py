@@ -12,7 +12,7 @@ from mixkd.runtime.graph.facts import (
     count,
     given,
     grows,
-    made_of,
+    rising,
     values_of,
 )
 from mixkd.runtime.graph.model import BOOL, KIND_BYTES, Node
@@ -120,24 +120,24 @@ def _equal(first: int, second: int) -> bool | None:
 
 
 def _added(first: int, second: int) -> int | None:
-    return _rising(first + second, first, second)
+    return _rising(int.__add__, first, second)
 
 
 def _multiplied(first: int, second: int) -> int | None:
-    return _rising(first * second, first, second)
+    return _rising(int.__mul__, first, second)
 
 
 def _divided(first: int, second: int) -> int | None:
-    return _rising(first // second, first, second) if first >= 0 else None
+    return _rising(int.__floordiv__, first, second) if first >= 0 else None
 
 
 def _subtracted(first: int, second: int) -> int | None:
     return None if grows(first, second) else first - second
 
 
-def _rising(value: int, first: int, second: int) -> int | None:
+def _rising(compute: Callable[[int, int], int], first: int, second: int) -> int | None:
     """Return a result, if it goes on rising with the text's length: no part of it may be negative then."""
-    return made_of(value, first, second) if min(first, second) >= 0 or not grows(first, second) else None
+    return rising(compute, first, second) if min(first, second) >= 0 or not grows(first, second) else None
 
 
 _COMPUTED: dict[str, Compute] = {
@@ -145,8 +145,8 @@ _COMPUTED: dict[str, Compute] = {
     "Sub": _subtracted,
     "Mul": _multiplied,
     "Div": _divided,
-    "Min": lambda first, second: made_of(min(first, second), first, second),
-    "Max": lambda first, second: made_of(max(first, second), first, second),
+    "Min": lambda first, second: rising(min, first, second),
+    "Max": lambda first, second: rising(max, first, second),
 }
 
 

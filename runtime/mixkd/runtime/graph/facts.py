@@ -12,9 +12,19 @@ INTEGERS = frozenset({INT32, INT64})
 
 
 class Growing(int):
-    """A number that hangs on the text's length: at most this much, and never below 0."""
+    """A number that hangs on the text's length: at most this much.
 
-    __slots__ = ()
+    Attributes:
+        least: What it is at least, from 0 on; of the length itself 1.
+    """
+
+    least: int
+
+    def __new__(cls, most: int, least: int = 0) -> "Growing":
+        """Make one from its bounds."""
+        made = super().__new__(cls, most)
+        made.least = least
+        return made
 
 
 class Fact(NamedTuple):
@@ -49,9 +59,15 @@ def grows(*values: int) -> bool:
     return Growing in map(type, values)
 
 
-def made_of(value: int, *sources: int) -> int:
-    """Return a number that was computed from others, and hangs on what they hang on."""
-    return Growing(value) if grows(*sources) else value
+def least(number: int) -> int:
+    """Return what a number is at least."""
+    return number.least if isinstance(number, Growing) else number
+
+
+def rising(compute: Callable[..., int], *numbers: int) -> int:
+    """Return what is computed of numbers that it rises with, and hangs on the text's length where they do."""
+    most = compute(*numbers)
+    return Growing(most, compute(*map(least, numbers))) if grows(*numbers) else most
 
 
 def count(dims: tuple[int, ...]) -> int:

@@ -12,8 +12,9 @@ from mixkd.runtime.graph.facts import (
     fact_of,
     given,
     grows,
-    made_of,
+    least,
     ranked,
+    rising,
     values_of,
 )
 from mixkd.runtime.graph.model import INT64, Node, Tensor
@@ -65,7 +66,8 @@ def tile(_: Node, facts: Facts) -> Found:
     times = values_of(given(facts, 1, "repeats"), "size", fixed=False)
     if len(times) != len(first.dims) or min(times, default=0) < 0:
         raise ValueError("it repeats other axes than there are")
-    return [Fact(first.kind, tuple(made_of(d * t, d, t) for d, t in zip(first.dims, times, strict=True)))], 0
+    dims = tuple(rising(int.__mul__, d, t) for d, t in zip(first.dims, times, strict=True))
+    return [Fact(first.kind, dims)], 0
 
 
 def numbers_in_a_row(_: Node, facts: Facts) -> Found:
@@ -78,7 +80,7 @@ def numbers_in_a_row(_: Node, facts: Facts) -> Found:
     )
     if by < 1 or not first.kind == last.kind == step.kind:
         raise ValueError("its steps are none")
-    return [Fact(first.kind, (made_of(max(0, -((start - end) // by)), end),))], 0
+    return [Fact(first.kind, (rising(lambda end: max(0, -((start - end) // by)), end),))], 0
 
 
 def concat(node: Node, facts: Facts) -> Found:
@@ -89,7 +91,7 @@ def concat(node: Node, facts: Facts) -> Found:
     if any(len(part.dims) != len(dims) or part.kind != parts[0].kind for part in parts):
         raise ValueError("its inputs have other shapes or number formats")
     sizes = [part.dims[axis] for part in parts]
-    dims[axis] = made_of(sum(sizes), *sizes)
+    dims[axis] = rising(lambda *parts: sum(parts), *sizes)
     values: tuple[int, ...] | None = ()
     for part in parts:
         values = None if values is None or part.values is None else values + part.values
@@ -108,8 +110,7 @@ def reshape(node: Node, facts: Facts) -> Found:
     if min(target, default=0) < -1 or target.count(-1) > 1:
         raise ValueError("its shape is none")
     if -1 in target:
-        rest = count(tuple(d for d in target if d != -1))
-        target[target.index(-1)] = made_of(-(-size // rest) if rest else 0, *first.dims, *target)
+        target[target.index(-1)] = _rest(first.dims, target)
     dims = ranked(tuple(target))
     return [first._replace(dims=dims) if count(dims) == size else Fact(first.kind, dims)], 0
 
@@ -125,14 +126,9 @@ def slice_(_: Node, facts: Facts) -> Found:
         raise ValueError("its stretch is none")
     dims = list(first.dims)
     for i, (axis, step) in enumerate(zip(axes, steps, strict=True)):
-        at, size = axis_of(axis, len(dims)), dims[axis_of(axis, len(dims))]
+        at = axis_of(axis, len(dims))
         start, end = (None if fact.values is None else fact.values[i] for fact in (starts, ends))
-        if step < 0 or end is None:
-            dims[at] = made_of(size, Growing(size))
-            continue
-        # Where a stretch begins may only lessen it: what isn't known for all texts counts as 0.
-        low = 0 if start is None or grows(start) or (start < 0 and grows(size)) else _within(start, size)
-        dims[at] = made_of(max(0, -((low - _within(end, size)) // step)), size, end, _unsure(start))
+        dims[at] = _stretch(dims[at], start, end, step)
     values = None
     if first.values is not None and amount == 1 and starts.values is not None and ends.values is not None:
         ((start,), (end,)) = (starts.values, ends.values)
@@ -147,7 +143,10 @@ def split(node: Node, facts: Facts) -> Found:
     first, parts = given(facts, 0, "input"), len(node.outputs)
     axis = axis_of(node.attributes.get("axis", 0), len(first.dims))
     whole = first.dims[axis]
-    sizes = _or(facts, 1, (made_of(-(-whole // parts), whole),) * parts)
+    largest = -(-whole // parts)
+    if grows(whole) or whole % parts:
+        largest = Growing(largest, max(0, least(whole) - -(-least(whole) // parts) * (parts - 1)))
+    sizes = _or(facts, 1, (largest,) * parts)
     if len(sizes) != parts or min(sizes) < 0:
         raise ValueError("its parts are none")
     before, after = first.dims[:axis], first.dims[axis + 1 :]
@@ -223,8 +222,33 @@ def _or(facts: Facts, index: int, default: tuple[int, ...]) -> tuple[int, ...]:
     return default if found is None else values_of(found, "axes")
 
 
-def _unsure(start: int | None) -> int:
-    return Growing(0) if start is None else start
+def _rest(dims: tuple[int, ...], target: list[int]) -> int:
+    """Return the size that makes a shape as large as another; what hangs on the length must stand in both."""
+    left, asked = list(dims), [size for size in target if size != -1]
+    for size in list(asked):
+        # The very same number, and not one that is only as large for the longest text.
+        found = next((i for i, other in enumerate(left) if other is size), None)
+        if found is not None and grows(size):
+            asked.remove(size)
+            del left[found]
+    if grows(*asked):
+        raise ValueError("its shape can't be told before it runs")
+    rest = count(tuple(asked))
+    return rising(lambda *sizes: -(-count(sizes) // rest) if rest else 0, *left)
+
+
+def _stretch(size: int, start: int | None, end: int | None, step: int) -> int:
+    """Return how long a slice is; where it can't be told for every text, as long as its axis, or empty."""
+    if step < 0 or end is None:
+        return Growing(size)
+
+    def length(size: int, end: int) -> int:
+        return max(0, -((_within(start or 0, size) - _within(end, size)) // step))
+
+    if start is None or grows(start) or (start < 0 <= end and grows(size)):
+        start = 0
+        return Growing(length(size, end))
+    return rising(length, size, end)
 
 
 def _within(position: int, size: int) -> int:

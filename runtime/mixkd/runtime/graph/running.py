@@ -9,7 +9,7 @@ from collections import ChainMap
 from collections.abc import MutableMapping
 
 from mixkd.runtime.graph import elementwise, layout, products
-from mixkd.runtime.graph.facts import Fact, Facts, Growing, Rule, broadcast, count, fact_of
+from mixkd.runtime.graph.facts import Fact, Facts, Growing, Rule, broadcast, count, fact_of, least
 from mixkd.runtime.graph.model import BOOL, INT64, KIND_NAMES, Declared, Graph, Node, Tensor
 
 OWN_DOMAIN = "com.microsoft"
@@ -119,7 +119,7 @@ def run_shapes(graph: Graph, *, max_length: int) -> dict[str, Fact]:
             more memory or time than a text and the weights explain.
     """
     known: dict[str, Fact] = {}
-    shape = (1, Growing(min(max_length, LONGEST_PROBED)))
+    shape = (1, Growing(min(max_length, LONGEST_PROBED), 1))
     for name, declared in graph.inputs.items():
         # Sizes that are declared are taken at their word: onnxruntime computes with them when it loads.
         if declared != (INT64, (None, None)) or name in graph.tensors:
@@ -166,6 +166,8 @@ class _Run:
             self._numbers_left -= size
             if not name or name in known:
                 raise ValueError(f"its output {name!r} stands twice, or has no name")
+            if min(map(least, fact.dims), default=1) < 1:
+                raise ValueError("its output may be empty, which some releases of onnxruntime die of")
             if size > self._largest or self._numbers_left < 0 or self._products_left < 0:
                 raise ValueError("a text would take more memory or time than the weights explain")
             known[name] = fact
@@ -216,7 +218,11 @@ def _either(first: Fact, second: Fact) -> Fact:
     if first.kind != second.kind:
         raise ValueError("its branches give tensors of different number formats")
     # A traced branch that never runs may have lost an axis: the bound is that of the larger.
-    return first if first == second else Fact(first.kind, broadcast(first.dims, second.dims))
+    if first == second and first.dims is second.dims:
+        return first
+    dims = broadcast(first.dims, second.dims)
+    fewest = min(map(least, (*first.dims, *second.dims)), default=1)
+    return Fact(first.kind, tuple(Growing(most, min(fewest, most)) for most in dims))
 
 
 def _shown(node: Node) -> str:
