@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
-from tempfile import TemporaryDirectory
 from typing import Any
 from unittest import mock
 
@@ -22,8 +21,7 @@ from mixkd.runtime import open_bundle
 from tests.fuzz.json_mutants import mutate
 
 _BUNDLE = Path(__file__).parents[1] / "runtime" / "fixtures" / "bundle"
-_SCRATCH = TemporaryDirectory(prefix="mkd-fuzz-texts-")  # goes away with the process
-_WORDS = "send my money to the account what is the weather in paris today wake me up at seven please"
+_TEXTS = Path(__file__).parent / "texts"
 
 
 def make_plan(config: BenchConfig) -> Plan:
@@ -36,9 +34,7 @@ def make_plan(config: BenchConfig) -> Plan:
         "max_length": manifest.max_length,
         "labels": manifest.labels,
     }
-    lines = (f"{' '.join(_WORDS.split()[i:])}\t{manifest.labels[i % 4]}" for i in range(16))
-    (Path(_SCRATCH.name) / "test.tsv").write_text("\n".join(["text\tlabel", *lines, ""]), encoding="utf-8")
-    corpus = open_corpus(_SCRATCH.name)
+    corpus = open_corpus(_TEXTS)
     return Plan(
         title="fuzzed",
         variants=(
