@@ -41,7 +41,6 @@ class Prediction:
         return f"Prediction({', '.join(shown)})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Reader:
     """How the scores of one bundle are read.
 
@@ -52,10 +51,13 @@ class Reader:
         abstain_label: The answer if no label reaches the threshold.
     """
 
-    task: Task
-    labels: tuple[str, ...]
-    threshold: float | None
-    abstain_label: str
+    def __init__(
+        self, *, task: Task, labels: tuple[str, ...], threshold: float | None, abstain_label: str
+    ) -> None:
+        self.task = task
+        self.labels = labels
+        self.threshold = threshold
+        self.abstain_label = abstain_label
 
     def read(self, scores: NDArray[np.float32], truncated: Sequence[bool], top_k: int) -> list[Prediction]:
         """Return one prediction per row of (N, C) scores: probabilities, or the values of a regression."""

@@ -5,7 +5,6 @@ memory. Allowed are the components of the supported encoders' tokenizers (BERT, 
 ELECTRA, ALBERT, MPNet, DeBERTa, ModernBERT) and of close relatives.
 """
 
-from binascii import a2b_base64
 from collections.abc import Callable, Iterator
 from itertools import groupby
 from typing import Any
@@ -183,6 +182,8 @@ def _charsmap_growth(part: dict[str, Any]) -> float:
     The map is the size of a trie in bytes (uint32), the trie, and the replacements, each ended by a zero
     byte. The package allocates as many bytes as the size says.
     """
+    from binascii import a2b_base64  # most tokenizers have no such map
+
     data = a2b_base64(str(part.get("precompiled_charsmap")), strict_mode=True)
     size = int.from_bytes(data[:4], "little")
     if size % 4 or size + 4 > len(data):
