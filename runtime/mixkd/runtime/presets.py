@@ -15,7 +15,12 @@ class Preset(StrEnum):
     BALANCED = "balanced"
     """A guest in an app: up to four threads, memory given back after each call."""
     LOW_MEMORY = "low-memory"
-    """A small device: one thread, weights left in the mapped file."""
+    """A small device: one thread, weights left in the mapped file.
+
+    The weights are read from the file for as long as the classifier lives: put a new bundle in its place by
+    renaming, as `mkd export` does. Whoever overwrites the file changes the answers, and whoever cuts it short
+    ends the process.
+    """
     THROUGHPUT = "throughput"
     """A machine of its own: all processors, int8 in batches too, memory and threads kept ready."""
 
