@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 
 from mixkd.errors import BundleError
 from mixkd.runtime.encoding import Encoder
-from mixkd.runtime.tokenizer import load_tokenizer
+from mixkd.runtime.tokenizer import read_tokenizer
 from tests.runtime.families import FAMILIES, texts, write_family
 
 Body = dict[str, Any]
@@ -53,7 +53,7 @@ def sequence(members: str, parts: list[Body]) -> Body:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_load_gives_what_the_package_loads(family: str, tmp_path: Path) -> None:
     whole = Tokenizer.from_file(str(write_family(family, tmp_path) / "tokenizer.json"))
-    ours = load_tokenizer(tmp_path)
+    ours = read_tokenizer(tmp_path)
     asked = [*list(texts())[::20], "a [MASK]b <mask>  c<pad> [SEP]", "     x", "\x00\u0301\ufdfa"]
     for text in asked:
         expected = whole.encode(text)
@@ -68,7 +68,7 @@ def test_load_gives_what_the_package_loads(family: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("order", [["model", "version"], ["version", "model", "normalizer"]])
 def test_load_reads_a_file_whose_model_is_not_the_last_part(tmp_path: Path, order: list[str]) -> None:
-    plain = load_tokenizer(write_family("albert", tmp_path)).tokenizer.encode("Send ``money''").ids
+    plain = read_tokenizer(write_family("albert", tmp_path)).tokenizer.encode("Send ``money''").ids
 
     def reorder(body: Body) -> None:
         rest = {name: body[name] for name in body if name not in order}
@@ -77,7 +77,7 @@ def test_load_reads_a_file_whose_model_is_not_the_last_part(tmp_path: Path, orde
         body.update({**first, **rest})
 
     rewrite(tmp_path, "albert", reorder)
-    assert load_tokenizer(tmp_path).tokenizer.encode("Send ``money''").ids == plain
+    assert read_tokenizer(tmp_path).tokenizer.encode("Send ``money''").ids == plain
 
 
 def test_load_takes_no_part_from_behind_the_model(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_load_takes_no_part_from_behind_the_model(tmp_path: Path) -> None:
     evil = json.dumps(sequence("normalizers", [DOUBLE] * 20))
     path.write_text(f'{text}, "normalizer": {evil}}}', encoding="utf-8")
     with pytest.raises(BundleError, match="its normalizers may make 1048576 characters of one"):
-        load_tokenizer(tmp_path)
+        read_tokenizer(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_load_refuses_a_template_that_repeats_a_text(name: str, tmp_path: Path) 
         template.append(text)
 
     with pytest.raises(BundleError, match="doesn't keep the text, or both texts, once and in order"):
-        load_tokenizer(rewrite(tmp_path, "bert", repeat))
+        read_tokenizer(rewrite(tmp_path, "bert", repeat))
 
 
 @pytest.mark.parametrize(
@@ -195,24 +195,24 @@ def test_load_refuses_a_template_that_repeats_a_text(name: str, tmp_path: Path) 
 def test_load_refuses_a_broken_file(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "tokenizer.json").write_bytes(content)
     with pytest.raises(BundleError, match=r"tokenizer\.json can't be loaded"):
-        load_tokenizer(tmp_path)
+        read_tokenizer(tmp_path)
 
 
 def test_load_refuses_a_file_that_is_missing_or_too_large(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(BundleError, match=r"tokenizer\.json can't be read \(No such file"):
-        load_tokenizer(tmp_path)
+        read_tokenizer(tmp_path)
     write_family("bert", tmp_path)
     monkeypatch.setattr("mixkd.runtime.tokenizer.MAX_PARTS_BYTES", 100)
     with pytest.raises(BundleError, match="bytes before the model, the limit is 100"):
-        load_tokenizer(tmp_path)
+        read_tokenizer(tmp_path)
     monkeypatch.setattr("mixkd.runtime.tokenizer.MAX_VALUES", 100)
     with pytest.raises(BundleError, match="it has more than 100 values"):
-        load_tokenizer(tmp_path)
+        read_tokenizer(tmp_path)
     monkeypatch.setattr("mixkd.runtime.tokenizer.MAX_TOKENIZER_BYTES", 100)
     with pytest.raises(BundleError, match="larger than any: the limit is 100 bytes"):
-        load_tokenizer(tmp_path)
+        read_tokenizer(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -228,12 +228,12 @@ def test_load_refuses_a_file_that_is_missing_or_too_large(
 def test_load_refuses_a_pad_token_that_there_is_not(content: str, message: str, tmp_path: Path) -> None:
     (write_family("bert", tmp_path) / "tokenizer_config.json").write_text(content, encoding="utf-8")
     with pytest.raises(BundleError, match=message):
-        load_tokenizer(tmp_path)
+        read_tokenizer(tmp_path)
 
 
 def test_load_pads_with_zero_where_no_token_is_named(tmp_path: Path) -> None:
     (write_family("roberta", tmp_path) / "tokenizer_config.json").write_text("{}", encoding="utf-8")
-    assert load_tokenizer(tmp_path).pad_id == 0
+    assert read_tokenizer(tmp_path).pad_id == 0
 
 
 def test_a_text_on_which_the_tokenizer_fails_is_a_bundle_error_without_the_text(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from tokenizers.normalizers import BertNormalizer, Lowercase
 from mixkd.errors import BundleError
 from mixkd.runtime.layout import longest_first
 from mixkd.runtime.manifest import MAX_LENGTH
-from mixkd.runtime.tokenizer import LoadedTokenizer, load_tokenizer
+from mixkd.runtime.tokenizer import LoadedTokenizer, read_tokenizer
 
 Text: TypeAlias = str | tuple[str, str]
 """One text, or a pair of texts."""
@@ -114,7 +114,7 @@ class Encoder:
         Raises:
             BundleError: If the tokenizer can't be loaded, or the graph or the length don't suit it.
         """
-        loaded = load_tokenizer(folder, contents)
+        loaded = read_tokenizer(folder, contents)
         path = loaded.path
         unknown = set(inputs) - {"input_ids", "attention_mask", "token_type_ids"}
         if unknown:

@@ -54,7 +54,7 @@ class LoadedTokenizer(NamedTuple):
     pad_id: int
 
 
-def load_tokenizer(folder: Path, contents: Mapping[str, bytes] | None = None) -> LoadedTokenizer:
+def read_tokenizer(folder: Path, contents: Mapping[str, bytes] | None = None) -> LoadedTokenizer:
     """Load the `tokenizer.json` of a folder; the pad token is read from `tokenizer_config.json`.
 
     Args:
