@@ -5,8 +5,9 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,9 +72,7 @@ def running_service(bundle: Path, **settings: object) -> Iterator[Service]:
         )
         service = Service(port, psutil.Process(process.pid), Path(log.name))
         try:
-            # The port opens when the bundle is loaded.
-            with httpx.Client(transport=httpx.HTTPTransport(retries=8), timeout=60) as client:
-                client.get(f"{service.url}/healthz").raise_for_status()
+            _wait_until_it_answers(service, process)
             yield service
             process.send_signal(signal.SIGTERM)
             assert process.wait(timeout=60) in {0, -signal.SIGTERM}
@@ -81,3 +80,13 @@ def running_service(bundle: Path, **settings: object) -> Iterator[Service]:
         finally:
             process.kill()
             process.wait()
+
+
+def _wait_until_it_answers(service: Service, process: subprocess.Popen[bytes]) -> None:
+    """Wait for the port, which opens when the bundle is loaded."""
+    while True:
+        assert process.poll() is None, service.log.read_text(encoding="utf-8")
+        with suppress(httpx.ConnectError):
+            httpx.get(f"{service.url}/healthz", timeout=60).raise_for_status()
+            return
+        time.sleep(0.05)

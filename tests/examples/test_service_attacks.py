@@ -185,7 +185,7 @@ def test_bundle_that_fails_on_a_text_is_one_line_in_the_log(tmp_path: Path) -> N
         httpx.Client(base_url=service.url, timeout=60) as client,
     ):
         assert client.post("/predict", json={"texts": ["pay"]}).status_code == 200
-        reply = client.post("/predict", json={"texts": ["pay", f"rain {SECRET}"]})
+        reply = client.post("/predict", json={"texts": ["pay", f"pay pay rain {SECRET}"]})
         log = service.log.read_text(encoding="utf-8")
     assert (reply.status_code, reply.json()) == (500, {"detail": "the bundle can't answer this"})
     assert "gives NaN or infinity" in log
@@ -194,14 +194,15 @@ def test_bundle_that_fails_on_a_text_is_one_line_in_the_log(tmp_path: Path) -> N
 
 
 def _bundle_without_rain(folder: Path) -> Path:
-    """Return a bundle that loads, and gives NaN for one word."""
+    """Return a bundle whose weights are finite, but whose sum overflows where "rain" is the third word."""
     copy_fixture(folder)
     vocabulary = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))["model"]["vocab"]
     graph = onnx.load(folder / FP32_FILE)
-    (table,) = (each for each in graph.graph.initializer if each.dims[:1] == [len(vocabulary)])
-    values = onnx.numpy_helper.to_array(table).copy()
-    values[vocabulary["rain"]] = np.nan
-    table.CopyFrom(onnx.numpy_helper.from_array(values, table.name))
+    for name, row in (("word_embeddings", vocabulary["rain"]), ("position_embeddings", 3)):
+        (table,) = (each for each in graph.graph.initializer if f".{name}." in each.name)
+        values = onnx.numpy_helper.to_array(table).copy()
+        values[row] = np.finfo(np.float32).max
+        table.CopyFrom(onnx.numpy_helper.from_array(values, table.name))
     onnx.save(graph, folder / FP32_FILE)
     manifest = open_bundle(FIXTURE).manifest
     seal_bundle(folder, replace(manifest, model_file=FP32_FILE, precision=Precision.FP32))
