@@ -7,15 +7,18 @@ from tests.fuzz.hand_made import NAMES
 from tests.fuzz.harness import Outcome, fuzz
 
 BLOCK = 42
+MUTANTS, PART = 5_000, 1_250
+"""In parts, so that tests that run side by side end together."""
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("first", range(0, MUTANTS, PART))
 @pytest.mark.parametrize("target", ["onnx", "manifest"])
-def test_every_mutant_is_refused_in_one_line_or_answers(target: str) -> None:
-    tally = fuzz(TARGETS[target], range(5000), seconds=60)
+def test_every_mutant_is_refused_in_one_line_or_answers(target: str, first: int) -> None:
+    tally = fuzz(TARGETS[target], range(first, first + PART), seconds=60)
     assert not tally.bad, str(tally)
     # Both happen often: mutants reach onnxruntime, and the checks before it.
-    assert min(tally.counts[Outcome.RIGHT], tally.counts[Outcome.REFUSED]) > 200
+    assert min(tally.counts[Outcome.RIGHT], tally.counts[Outcome.REFUSED]) > 50
 
 
 @pytest.mark.slow
