@@ -24,6 +24,7 @@ from mixkd.bench.targets.ssh import SshTarget, Timeouts
 from mixkd.bench.variants import OnnxVariant, Variant
 from mixkd.errors import MeasureError
 from tests.bench.sshd import Server, loopback
+from tests.tools import need
 
 IMPATIENT = Timeouts(connect_timeout=5, reply_timeout=5, run_timeout=100)
 
@@ -199,6 +200,7 @@ def test_run_that_takes_too_long_ends_as_a_whole(device: Device, int8: Variant, 
 
 
 def test_device_that_never_speaks_ends_in_one_line() -> None:
+    need("ssh", package="openssh-client")
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         target = SshTarget.parse(f"ssh://127.0.0.1:{port}?connect_timeout=8")

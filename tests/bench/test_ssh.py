@@ -20,7 +20,7 @@ from mixkd.bench.targets.ssh import SshTarget, Timeouts
 from mixkd.bench.variants import OnnxVariant, Variant
 from mixkd.errors import ConfigError, MeasureError
 from tests.bench.sshd import Server, loopback
-from tests.tools import unavailable
+from tests.tools import need, unavailable
 
 
 def test_ssh_measures_the_same_answers_and_leaves_nothing(server: Server, int8: Variant, plan: Plan) -> None:
@@ -117,6 +117,7 @@ def test_ssh_names_a_full_disk(int8: Variant, tmp_path: Path) -> None:
 
 
 def test_unreachable_target_is_absent_and_the_others_are_measured(int8: Variant, plan: Plan) -> None:
+    need("ssh", package="openssh-client")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         closed = int(probe.getsockname()[1])

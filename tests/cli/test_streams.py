@@ -86,5 +86,5 @@ def test_interrupt_ends_without_a_traceback(tmp_path: Path) -> None:
     assert process.stdout.readline().startswith("transfer")
     os.kill(process.pid, signal.SIGINT)
     _, err = process.communicate()
-    assert process.returncode != 0
+    assert process.returncode != 0, err
     assert "Traceback" not in err

@@ -28,4 +28,4 @@ def test_every_graph_made_by_hand_is_refused_in_one_line_or_answers(first: int) 
     tally = fuzz(TARGETS["hand-made"], numbers, seconds=60)
     assert not tally.bad, f"{[NAMES[number] for number, *_ in tally.bad]} {tally}"
     assert tally.counts.total() == len(numbers)
-    assert tally.counts[Outcome.REFUSED] > len(numbers) / 2
+    assert tally.counts[Outcome.REFUSED] >= len(numbers) / 2
