@@ -2,7 +2,9 @@
 
 import os
 import sys
-from typing import Annotated
+import warnings
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
@@ -12,7 +14,7 @@ import mixkd.export.commands
 import mixkd.pipeline.commands
 import mixkd.runtime.commands
 from mixkd.console import say, warn
-from mixkd.errors import MkdError
+from mixkd.errors import MkdError, OldReleaseWarning
 from mixkd.usage import Commands
 from mixkd.version import __version__
 
@@ -57,11 +59,25 @@ def main() -> None:
     # Packages that import onnxruntime on their own, optimum among them, would start its telemetry.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     _occupy_closed_streams()
-    try:
-        app()
-    except MkdError as error:
-        warn(f"mkd: {error}")
-        sys.exit(error.exit_code)
+    with warnings.catch_warnings():
+        warnings.showwarning = _shower(warnings.showwarning)
+        try:
+            app()
+        except MkdError as error:
+            warn(f"mkd: {error}")
+            sys.exit(error.exit_code)
+
+
+def _shower(others: Callable[..., None]) -> Callable[..., None]:
+    """Return what shows a warning: mixkd's own as one line, any other as `others` does."""
+
+    def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        if issubclass(category, OldReleaseWarning):
+            warn(f"mkd: {message}")
+        else:
+            others(message, category, *where, **more)
+
+    return show
 
 
 def _occupy_closed_streams() -> None:

@@ -15,6 +15,8 @@
     ├── MeasureError         a measurement can't be made, or can't be believed
     ├── RegressionError      exit code 4: a report is worse than an older one, beyond noise
     └── BudgetError          exit code 3: no candidate stays within the budget of accuracy, latency or size
+
+One warning is given, `OldReleaseWarning`.
 """
 
 from typing import ClassVar
@@ -44,6 +46,10 @@ class TrainingError(MkdError):
 
 class BundleError(MkdError):
     """A bundle is damaged, foreign or unsafe."""
+
+
+class OldReleaseWarning(UserWarning):
+    """A bundle from anybody is about to run in a release of onnxruntime with known memory errors."""
 
 
 class InputError(MkdError, TypeError):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from mixkd import cli
 from mixkd.bench import bench
 from mixkd.bench.config import BenchConfig
 from mixkd.bench.report.files import read_report
@@ -184,6 +185,30 @@ def test_command_prints_table_and_path_and_shows_no_progress_on_stdout(
     assert lines[-1] == f"report: {tmp_path / 'report' / 'report.html'}"
     assert any(line.startswith("student-int8") for line in lines)
     assert "teacher-torch is absent" in done.stderr
+
+
+def test_command_tells_where_onnxruntime_is_old(
+    bundle: Path,
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("mixkd.runtime.session.LOWEST_FOR_STRANGERS", (999, 0, 0))
+    command = [
+        "mkd",
+        "bench",
+        str(bundle),
+        "--data",
+        str(data),
+        "--output",
+        str(tmp_path / "report"),
+        "--quick",
+    ]
+    monkeypatch.setattr(sys, "argv", command)
+    with pytest.raises(SystemExit, match="0"):
+        cli.main()
+    assert "local: onnxruntime 1." in capsys.readouterr().err
 
 
 def mkd_bench(bundle: Path, data: Path, output: Path, *words: str) -> subprocess.CompletedProcess[str]:

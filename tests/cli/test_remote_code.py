@@ -58,7 +58,9 @@ def evil(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Path]:
     return classifier, translator
 
 
-@pytest.mark.parametrize("command", ["check", "finetune", "distill", "distill --student", "augment"])
+@pytest.mark.parametrize(
+    "command", ["check", "finetune", "distill", "distill --student", "augment", "export"]
+)
 def test_code_in_a_model_folder_is_refused_in_one_line(
     mkd: Mkd, evil: tuple[Path, Path], command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -72,6 +74,7 @@ def test_code_in_a_model_folder_is_refused_in_one_line(
         "finetune": ("--model", classifier, "--output", output),
         "distill": ("--teacher", classifier, "--output", output),
         "distill --student": ("--teacher", honest, "--student", classifier, "--output", output),
+        "export": (classifier, "--output", output),
         "augment": ("--forward", translator, "--backward", translator, "--output", output),
     }
     monkeypatch.setattr(sys, "stdin", io.StringIO("y\n" * 10))

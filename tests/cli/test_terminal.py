@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from mixkd.runtime.bundle import open_bundle, write_manifest
+from mixkd.runtime.session import load_onnxruntime
 from tests.cli.conftest import Ran
 
 Mkd = Callable[..., Ran]
@@ -67,6 +69,17 @@ def test_labels_of_the_data_stay_in_their_line(mkd: Mkd, tmp_path: Path) -> None
     ran = mkd("check", "--data", tmp_path)
     assert ran.code == 0, ran.err
     assert_harmless(ran)
+
+
+def test_old_onnxruntime_is_told_in_one_line(mkd: Mkd, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(load_onnxruntime(), "__version__", "1.21.1")
+    for command in (("predict", BUNDLE, "pay"), ("inspect", BUNDLE)):
+        with warnings.catch_warnings():
+            warnings.resetwarnings()  # as outside of tests, where a warning is no error
+            ran = mkd(*command)
+        assert ran.code == 0, ran.err
+        assert ran.err.startswith("mkd: onnxruntime 1.21.1 has known memory errors: ")
+        assert len(ran.err.splitlines()) == 1
 
 
 def test_report_from_others_stays_in_its_lines(mkd: Mkd, tmp_path: Path) -> None:

@@ -1,17 +1,20 @@
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
+import tomllib
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from mixkd.errors import BundleError
-from mixkd.runtime import Precision
+from mixkd.errors import BundleError, OldReleaseWarning
+from mixkd.runtime import Classifier, Precision
 from mixkd.runtime.bundle import opened_bundle
 from mixkd.runtime.manifest import FP32_FILE, INT8_FILE
-from mixkd.runtime.session import load_onnxruntime, open_session
+from mixkd.runtime.session import LOWEST_FOR_STRANGERS, load_onnxruntime, old_release, open_session
 from mixkd.runtime.trust import expected_of
 from tests.runtime.conftest import MakeBundle
 
@@ -164,3 +167,46 @@ def makes_a_session(function: ast.AST) -> bool:
             called = node.func
             found |= getattr(called, "attr", getattr(called, "id", "")) == "InferenceSession"
     return found
+
+
+@pytest.mark.parametrize("version", ["1.21.1", "1.28.0", "1.30.0", "1.30", "0.9.9"])
+def test_an_old_onnxruntime_is_named_before_a_bundle_from_anybody_runs(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    monkeypatch.setattr(load_onnxruntime(), "__version__", version)
+    with pytest.warns(OldReleaseWarning, match=f"onnxruntime {version} has known memory errors"):
+        Classifier.load(bundle, threads=1)
+    # Whoever says which bundle is meant, or has just made the graph, is not warned: warnings are errors here.
+    Classifier.load(bundle, threads=1, expect_sha256=sha256((bundle / "mkd.json").read_bytes()).hexdigest())
+    open_session(bundle / INT8_FILE, threads=1)
+
+
+@pytest.mark.parametrize(
+    "version",
+    [
+        ".".join(map(str, LOWEST_FOR_STRANGERS)),
+        "1.31.1",
+        "1.32.0.dev20261101",
+        "2.0",
+        "",
+        "x" * 9,
+        "9" * 5000,
+    ],
+)
+def test_a_newer_or_unreadable_version_of_onnxruntime_is_not_named(version: str) -> None:
+    assert old_release(version) is None
+
+
+def test_the_documents_say_what_the_package_asks_for() -> None:
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        wanted = next(word for word in tomllib.load(file)["project"]["dependencies"] if "onnxruntime" in word)
+    allowed = re.match(r"onnxruntime>=(\d+\.\d+)", wanted)
+    assert allowed is not None
+    security = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    assert re.search(
+        rf"onnxruntime\s+{allowed[1]}\s+and\s+newer", (ROOT / "README.md").read_text(encoding="utf-8")
+    )
+    assert f"allows onnxruntime {allowed[1]} and newer" in " ".join(security.split())
+    assert f"use onnxruntime {'.'.join(map(str, LOWEST_FOR_STRANGERS))} or newer" in " ".join(
+        security.split()
+    )

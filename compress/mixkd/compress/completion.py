@@ -3,7 +3,10 @@
 import hashlib
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from pickle import UnpicklingError
 
 from mixkd.errors import ModelError
 from mixkd.outputs import whole_file
@@ -56,6 +59,23 @@ def check_checkpoint(folder: Path) -> None:
             f"{folder} is damaged ({damaged[0]}): delete it and --resume continues from "
             "an earlier one, or start again with --overwrite"
         )
+
+
+@contextmanager
+def without_code() -> Iterator[None]:
+    """Turn what PyTorch raises of a pickle that would run code, and that it therefore doesn't read.
+
+    Raises:
+        ModelError: If a checkpoint holds one. `check_checkpoint` doesn't tell: whoever plants it can write
+            its sha256 too.
+    """
+    try:
+        yield
+    except UnpicklingError as error:
+        raise ModelError(
+            "the interrupted run holds a pickle that would run code, and no training writes one: start again "
+            "with --overwrite"
+        ) from error
 
 
 def _sha256(path: Path) -> str:

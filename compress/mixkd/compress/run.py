@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
 from mixkd.compress.checkpoints import non_finite_weight, quiet_transformers
-from mixkd.compress.completion import COMPLETE, check_checkpoint, complete_checkpoints
+from mixkd.compress.completion import COMPLETE, check_checkpoint, complete_checkpoints, without_code
 from mixkd.compress.config import TrainingConfig
 from mixkd.compress.data import Collator, TrainingData, prepare, quiet_datasets, training_rows
 from mixkd.compress.first_token import first_token_only
@@ -225,7 +225,8 @@ class Run:
             complete = complete_checkpoints(self._work / _CHECKPOINTS) if self._resume else []
             for checkpoint in complete if self._first else []:
                 check_checkpoint(checkpoint)
-            trainer.train(resume_from_checkpoint=str(complete[-1]) if complete else None)
+            with without_code():
+                trainer.train(resume_from_checkpoint=str(complete[-1]) if complete else None)
             if name := non_finite_weight(student):
                 raise TrainingError(f"the trained weights are not finite ({name}): lower --learning-rate")
             return {split: self._evaluate(trainer, split, data) for split in data.evaluated}

@@ -38,6 +38,7 @@ def bench(
     from mixkd.bench.run import bench as run
     from mixkd.bench.targets import parse_target
     from mixkd.progress import TerminalProgress
+    from mixkd.runtime.session import old_release
 
     with TerminalProgress(lines=True) as progress:
         report = run(
@@ -57,6 +58,9 @@ def bench(
         warn(f"{absent_name(absent)} is absent: {absent.reason}")
     for warning in report.warnings:
         warn(f"noisy run: {warning}")
+    for target in report.targets:
+        if words := old_release(target.environment.versions.get("onnxruntime", "")):
+            warn(f"{target.name}: {words}")
     answer(
         {"report": inputs.output, **summary(report)},
         *render_table(report),

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixkd.errors import BundleError, ConfigError, InputError
-from mixkd.runtime.bundle import OpenBundle, Trust
+from mixkd.runtime.bundle import ANYBODY, OpenBundle, Trust
 from mixkd.runtime.encoding import Encoder, Text
 from mixkd.runtime.load_options import LoadOptions, is_whole
 from mixkd.runtime.manifest import Manifest, Precision
@@ -98,6 +98,10 @@ class Classifier:
         Raises:
             BundleError: If the bundle is damaged, foreign, unsafe, or another than is expected.
             ConfigError: If an option is impossible.
+
+        Warns:
+            OldReleaseWarning: If onnxruntime has known memory errors, and neither `expect_sha256` nor
+                `verify_key` says whose bundle this is.
         """
         key = None if verify_key is None else Path(verify_key).absolute()
         options = LoadOptions(
@@ -235,7 +239,7 @@ class Classifier:
         settings = self._options.settings
         session = open_session(
             opened.model,
-            expected=expected_of(self.manifest),
+            expected=expected_of(self.manifest, pinned=self._options.trust != ANYBODY),
             threads=self._threads,
             arena=settings.stay_ready,
             spinning=settings.stay_ready,

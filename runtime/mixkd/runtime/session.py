@@ -2,18 +2,24 @@
 
 import ctypes
 import os
+import re
+import warnings
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from mixkd.errors import BundleError, first_line
+from mixkd.errors import BundleError, OldReleaseWarning, first_line
 from mixkd.runtime.files import OpenFile
 from mixkd.runtime.threads import available_threads
 from mixkd.runtime.trust import Expected, Model, check_graph, shown_name
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
+
+LOWEST_FOR_STRANGERS = (1, 30, 1)
+"""The lowest release of onnxruntime without known memory errors
+(https://github.com/microsoft/onnxruntime/releases/tag/v1.30.1). SECURITY.md names it too; a test compares."""
 
 _FATAL_ONLY = 4
 _with_threads: "WeakSet[InferenceSession]" = WeakSet()
@@ -56,6 +62,8 @@ def open_session(
             )
     check_graph(model, expected)
     onnxruntime = load_onnxruntime()
+    if expected is not None and not expected.pinned:
+        _warn_of(onnxruntime.__version__)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or available_threads()
     options.inter_op_num_threads = 1
@@ -103,6 +111,29 @@ def load_onnxruntime() -> ModuleType:
     import onnxruntime
 
     return onnxruntime  # type: ignore[no-any-return]  # the package has no type information
+
+
+def old_release(version: str) -> str | None:
+    """Return what to say of a release of onnxruntime with known memory errors; None of any other.
+
+    The check of graphs stands before it, but what passes is run by that code.
+
+    Args:
+        version: onnxruntime's, such as ``1.21.1``; a device may have made it up.
+    """
+    found = re.match(r"(\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?", version, re.ASCII)
+    if found is None or tuple(int(part or 0) for part in found.groups()) >= LOWEST_FOR_STRANGERS:
+        return None
+    lowest = ".".join(map(str, LOWEST_FOR_STRANGERS))
+    return (
+        f"onnxruntime {version} has known memory errors: for bundles from strangers install {lowest} or newer"
+    )
+
+
+def _warn_of(version: str) -> None:
+    if words := old_release(version):
+        own = "where this bundle is your own, say so with its sha256 or key (expect_sha256, verify_key)"
+        warnings.warn(f"{words}; {own}", OldReleaseWarning, stacklevel=2)
 
 
 def _keep_sessions_of_parent() -> None:

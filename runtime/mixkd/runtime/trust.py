@@ -37,6 +37,7 @@ class Expected(NamedTuple):
         width: Its columns, C.
         inputs: The names of its inputs; None takes any.
         precision: Its number format; None takes any.
+        pinned: Whether it belongs to a bundle that a sha256 or a key tells from any other's.
     """
 
     max_length: int
@@ -44,16 +45,18 @@ class Expected(NamedTuple):
     width: int
     inputs: tuple[str, ...] | None = None
     precision: Precision | None = None
+    pinned: bool = False
 
 
-def expected_of(manifest: Manifest) -> Expected:
-    """Return what the graph of a bundle must be."""
+def expected_of(manifest: Manifest, *, pinned: bool = False) -> Expected:
+    """Return what the graph of a bundle must be; `pinned` as in `Expected`."""
     return Expected(
         max_length=manifest.max_length,
         output=manifest.scores,
         width=len(manifest.labels),
         inputs=manifest.inputs,
         precision=manifest.precision,
+        pinned=pinned,
     )
 
 
