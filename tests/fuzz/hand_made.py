@@ -167,8 +167,8 @@ NAMES = list(MADE)
 
 
 def attempt(seed: int, folder: Path) -> Outcome:
-    """Load and ask a bundle with the graph of that number."""
-    base, make = MADE[NAMES[seed]]
+    """Load and ask a bundle with the graph of that number; behind the last one they begin again."""
+    base, make = MADE[NAMES[seed % len(NAMES)]]
     model = onnx.load(BUNDLES / base / BASES[base])
     make(model)
     bundle = copied(base, folder)

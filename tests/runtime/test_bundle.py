@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -98,61 +99,102 @@ def test_open_bundle_refuses_links(make_bundle: MakeBundle, tmp_path: Path, name
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "words"),
     [
-        {"format_version": 2},
-        {"format_version": True},
-        {"format_version": "1"},
-        {"task": "generation"},
-        {"labels": []},
-        {"labels": ["a", "a"]},
-        {"labels": [1, 2]},
-        {"max_length": 0},
-        {"max_length": "128"},
-        {"max_length": 1.5},
-        {"inputs": {}},
-        {"model_file": "../model.onnx"},
-        {"model_file": "/etc/passwd"},
-        {"model_file": "onnx/absent.onnx"},
-        {"model_file": 3},
-        {"precision": "int4"},
-        {"threshold": 7.0},
-        {"threshold": "high"},
-        {"files": {}},
-        {"files": []},
-        {"files": {"../x": {"size_bytes": 1, "sha256": ""}}},
-        {"files": {"C:\\x": {"size_bytes": 1, "sha256": ""}}},
-        {"files": {"config.json": {"size_bytes": 2**40, "sha256": ""}}},
-        {"quality": 3},
-        {"format_version": 1.0},
-        {"abstain_label": {}},
-        {"abstain_label": ["a"]},
-        {"recipe": 5},
-        {"labels": ["\ud800"]},
-        {"labels": ["x" * 4, {}]},
-        {"max_length": 2**64},
-        {"max_length": 10**30},
-        {"threshold": True},
-        {"model_file": "onnx//model.onnx"},
-        {"model_file": "./onnx/model.onnx"},
-        {"model_file": "onnx"},
-        {"files": {"config.json": {"size_bytes": 1, "sha256": "abc"}}},
-        {"files": {"onnx/*": {"size_bytes": 1, "sha256": "0" * 64}}},
-        {"files": {"onnx/*/_ORT_MEM_ADDR_/*": {"size_bytes": 1, "sha256": "0" * 64}}},
-        {"files": {"a\nb": {"size_bytes": 1, "sha256": "0" * 64}}},
-        {"files": {"a\x1b[2Jb": {"size_bytes": 1, "sha256": "0" * 64}}},
-        {"files": {"x" * 5000: {"size_bytes": 1, "sha256": "0" * 64}}},
-        {"files": {"mkd.json": {"size_bytes": 1, "sha256": "0" * 64}}},
-        {"files": {"": {"size_bytes": 1, "sha256": "0" * 64}}},
+        ({"format_version": 2}, "format version 2"),
+        ({"format_version": True}, "format version True"),
+        ({"format_version": "1"}, "format version '1'"),
+        ({"format_version": 1.0}, "format version 1.0"),
+        ({"task": "generation"}, "'generation' is not a valid"),
+        ({"labels": []}, "not a list of names"),
+        ({"labels": ["a", "a"]}, "a name stands twice"),
+        ({"labels": [1, 2]}, "1 is not a text"),
+        ({"labels": ["\ud800"]}, "surrogates not allowed"),
+        ({"labels": ["x" * 4, {}]}, "{} is not a text"),
+        ({"max_length": 0}, "0 is not a whole number"),
+        ({"max_length": "128"}, "'128' is not a whole number"),
+        ({"max_length": 1.5}, "1.5 is not a whole number"),
+        ({"max_length": 2**17 + 1}, "131073 is not a whole number from 1 to 131072"),
+        ({"max_length": 2**64}, "18446744073709551616 is not a whole number"),
+        ({"inputs": {}}, "not a list of names"),
+        ({"model_file": "../model.onnx"}, "is not the name of a file"),
+        ({"model_file": "/etc/passwd"}, "is not the name of a file"),
+        ({"model_file": "onnx/absent.onnx"}, "doesn't list onnx/absent.onnx"),
+        ({"model_file": 3}, "3 is not a text"),
+        ({"model_file": "onnx//model.onnx"}, "is not the name of a file"),
+        ({"model_file": "./onnx/model.onnx"}, "is not the name of a file"),
+        ({"model_file": "onnx"}, "doesn't list onnx"),
+        ({"precision": "int4"}, "'int4' is not a valid"),
+        ({"threshold": 7.0}, "7.0 is not a probability"),
+        ({"threshold": "high"}, "'high' is not a probability"),
+        ({"threshold": True}, "True is not a probability"),
+        ({"files": {}}, "doesn't list"),
+        ({"files": []}, "[] is not a mapping"),
+        ({"quality": 3}, "3 is not a mapping"),
+        ({"abstain_label": {}}, "{} is not a text"),
+        ({"abstain_label": ["a"]}, "['a'] is not a text"),
+        ({"recipe": 5}, "5 is not a text"),
     ],
     ids=str,
 )
 def test_open_bundle_refuses_a_manifest_that_makes_no_sense(
-    make_bundle: MakeBundle, change: dict[str, Any]
+    make_bundle: MakeBundle, change: dict[str, Any], words: str
 ) -> None:
     folder = make_bundle()
     rewrite(folder, change)
-    with pytest.raises(BundleError):
+    with pytest.raises(BundleError, match=re.escape(words)):
+        open_bundle(folder)
+
+
+NOT_IN_FOLDER, NO_SUCH_NAME = (
+    "is not the name of a file in the folder",
+    "is not a name that a file of a bundle",
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("../x", NOT_IN_FOLDER),
+        ("onnx/../x", NOT_IN_FOLDER),
+        ("onnx//x", NOT_IN_FOLDER),
+        ("", NOT_IN_FOLDER),
+        ("x" * 5000, NOT_IN_FOLDER),
+        ("/".join("x" * 520), NOT_IN_FOLDER),
+        ("C:\\x", NO_SUCH_NAME),
+        ("onnx/*", NO_SUCH_NAME),
+        ("onnx/*/_ORT_MEM_ADDR_/*", NO_SUCH_NAME),
+        ("a\nb", NO_SUCH_NAME),
+        ("a\x1b[2Jb", NO_SUCH_NAME),
+        ("mkd.json", NO_SUCH_NAME),
+        ("mkd.json.sig", NO_SUCH_NAME),
+    ],
+)
+def test_open_bundle_refuses_a_file_name(make_bundle: MakeBundle, name: str, words: str) -> None:
+    folder = make_bundle()
+    listed = json.loads((folder / MANIFEST_FILE).read_bytes())["files"]
+    rewrite(folder, {"files": {**listed, name: {"size_bytes": 1, "sha256": "0" * 64}}})
+    with pytest.raises(BundleError, match=words):
+        open_bundle(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "entry", "words"),
+    [
+        ("config.json", {"size_bytes": 2**40}, "is not a whole number from 1 to 2147483648"),
+        ("tokenizer.json", {"size_bytes": 2**26 + 1}, "is not a whole number from 1 to 67108864"),
+        ("config.json", {"size_bytes": True}, "True is not a whole number"),
+        ("config.json", {"sha256": "abc"}, "'abc' is not a sha256"),
+        ("config.json", {"sha256": "Z" * 64}, "is not a sha256"),
+    ],
+)
+def test_open_bundle_refuses_a_file_entry(
+    make_bundle: MakeBundle, name: str, entry: dict[str, Any], words: str
+) -> None:
+    folder = make_bundle()
+    listed = json.loads((folder / MANIFEST_FILE).read_bytes())["files"]
+    rewrite(folder, {"files": {**listed, name: {**listed[name], **entry}}})
+    with pytest.raises(BundleError, match=words):
         open_bundle(folder)
 
 

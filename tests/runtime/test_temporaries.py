@@ -183,18 +183,20 @@ def test_work_folder_that_is_a_link_or_not_mkds_is_refused(tmp_path: Path) -> No
     mine = tmp_path / "mine"
     mine.mkdir()
     (mine / "thesis.doc").touch()
-    partial.symlink_to(mine)
-    for overwrite in (False, True):
-        with pytest.raises(OutputError, match=r"result\.partial, the work folder, was not made by mkd"):
-            work(target, overwrite=overwrite)
-    partial.unlink()
+    (tmp_path / "empty").mkdir()
+    for linked in (mine, tmp_path / "empty", tmp_path / "nowhere"):
+        partial.symlink_to(linked)
+        for overwrite in (False, True):
+            with pytest.raises(OutputError, match=r"result\.partial, the work folder, was not made by mkd"):
+                work(target, overwrite=overwrite)
+        partial.unlink()
     mine.rename(partial)
     with pytest.raises(OutputError, match="was not made by mkd"):
         work(target, overwrite=True)
     assert (partial / "thesis.doc").exists()
     partial.rename(mine)
     work(target)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "result"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "mine", "result"]
 
 
 WORK = """

@@ -64,7 +64,7 @@ class Manifest:
         precision: Its number format.
         recipe: How it was quantized; ``none`` for fp32.
         quality: Measured on real text at export: metrics per variant, agreement.
-        provenance: Versions, seed, data fingerprint, config, where the student stood.
+        provenance: Versions, seed, config, fingerprints of the data and of the student's weights.
         threshold: The least score that counts, calibrated by `mkd calibrate`; None lets the best label count.
         abstain_label: The label where no score counts.
         files: Size and sha256 of every other file of the folder.
@@ -161,7 +161,7 @@ def _manifest(body: dict[str, Any]) -> Manifest:
             _file_name(name): FileEntry(
                 size_bytes=_whole(entry["size_bytes"], largest_size(name)), sha256=_digest(entry["sha256"])
             )
-            for name, entry in body["files"].items()
+            for name, entry in _mapping(body["files"]).items()
         },
     )
 
