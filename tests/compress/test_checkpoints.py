@@ -1,13 +1,23 @@
 """What is loaded from a folder, and what is refused."""
 
 import ast
+import io
+import json
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from mixkd.compress.checkpoints import load_classifier, load_tokenizer, load_with_new_head, most_tokens
+from mixkd.compress.checkpoints import (
+    load_classifier,
+    load_tokenizer,
+    load_translator,
+    load_with_new_head,
+    most_tokens,
+)
 from mixkd.errors import ModelError
 from mixkd.labels import LabelSpace
 from mixkd.task import Task
@@ -58,6 +68,30 @@ def test_damaged_files_are_one_line_errors(tmp_path: Path) -> None:
     (folder / "config.json").write_text("[" * 100_000, encoding="utf-8")
     with pytest.raises(ModelError, match="can't be loaded as a classifier: "):
         load_classifier(folder)
+
+
+@pytest.mark.parametrize("load", [load_classifier, load_tokenizer, load_translator])
+def test_transformers_runs_no_code_where_our_own_look_finds_none(
+    load: Callable[[Path], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, mark = write_student(tmp_path / "model", tiny_classifier("bert")), tmp_path / "mark"
+    (folder / "evil.py").write_text(
+        f"import pathlib\npathlib.Path({str(mark)!r}).touch()\n", encoding="utf-8"
+    )
+    kinds = ("AutoConfig", "AutoModelForSequenceClassification", "AutoModelForSeq2SeqLM")
+    plants: dict[str, dict[str, object]] = {
+        "config.json": dict.fromkeys(kinds, "evil.X"),
+        "tokenizer_config.json": {"AutoTokenizer": [None, "evil.X"]},
+    }
+    for name, auto_map in plants.items():
+        content = json.loads((folder / name).read_text(encoding="utf-8"))
+        unknown = {"model_type": "evil"} if name == "config.json" else {"tokenizer_class": "Evil"}
+        (folder / name).write_text(json.dumps({**content, **unknown, "auto_map": auto_map}), encoding="utf-8")
+    monkeypatch.setattr("mixkd.compress.checkpoints._names_code", lambda file: False)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("y\n" * 10))
+    with pytest.raises(ModelError, match="can't be loaded as a"):
+        load(folder)
+    assert not mark.exists(), "its code was run"
 
 
 def test_every_load_forbids_code_of_the_folder() -> None:

@@ -120,6 +120,15 @@ def test_every_problem_is_named(make_bundle: MakeBundle) -> None:
         found.check()
 
 
+def test_a_graph_that_is_not_the_manifests_is_named_beside_other_problems(make_bundle: MakeBundle) -> None:
+    folder = make_bundle(labels=("yes", "no"))
+    (folder / "notes").write_text("x")
+    with pytest.raises(
+        BundleError, match=r"notes.*model_quantized\.onnx can.t be trusted \([^)]*\(1, 5\) as"
+    ):
+        inspect(folder).check()
+
+
 def test_a_folder_that_is_no_bundle_is_one_line(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["inspect", str(tmp_path)])
     assert result.exit_code == 1

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mixkd.errors import OutputError
-from mixkd.outputs import fresh_folder, resumable_folder
+from mixkd.outputs import fresh_folder, resumable_folder, whole_file
 from mixkd.ownership import MARKER_FILE
 from mixkd.runtime.bundle import open_bundle
 
@@ -239,8 +239,11 @@ def test_every_file_has_the_rights_that_the_umask_leaves(tmp_path: Path) -> None
                 for name in ("open", "closed", "sub/closed"):
                     (temporary / name).touch()
                     (temporary / name).chmod(0o666 if name == "open" else 0o600)  # as safetensors does
+            with whole_file(tmp_path / f"{umask:o}.json") as single:
+                single.write("{}")
         finally:
             os.umask(before)
+        assert (tmp_path / f"{umask:o}.json").stat().st_mode & 0o777 == file
         found = tmp_path / f"{umask:o}"
         modes = {path.name: path.stat().st_mode & 0o777 for path in [found, *found.rglob("*")]}
         assert modes == {
