@@ -40,7 +40,7 @@ _ConfigFile = Annotated[
     Path | None,
     typer.Option(
         "--config",
-        help="A TOML file of options, or the run.json of an earlier run; the command line goes before it.",
+        help="A TOML file of options, or the run.json of an earlier run; the command line wins over it.",
         rich_help_panel=Group.OTHER,
     ),
 ]

@@ -23,13 +23,21 @@ class Command(TyperCommand):
         """Return the option ``--help``, which prints through the console."""
         return _printed(super().get_help_option(ctx))
 
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Return the words of the usage line; an argument that must be given has no braces around it."""
+        return [piece.removeprefix("{").removesuffix("}") for piece in super().collect_usage_pieces(ctx)]
+
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the arguments, then a section per group."""
         sections: dict[str, list[tuple[str, str]]] = {}
         for param in self.get_params(ctx):
             record = param.get_help_record(ctx)
             if record is not None:
-                sections.setdefault(_section(param), []).append(record)
+                name, text = record
+                # The section says it.
+                sections.setdefault(_section(param), []).append(
+                    (name, text.removesuffix("[required]").rstrip())
+                )
         for name in sorted(sections, key=_SECTIONS.index):
             with formatter.section(name):
                 formatter.write_dl(sections[name])

@@ -90,7 +90,15 @@ def test_sdist_holds_what_its_tests_need(built: Path) -> None:
     (sdist,) = built.glob("*.tar.gz")
     with tarfile.open(sdist) as file:
         names = {name.partition("/")[2] for name in file.getnames()}
-    assert {"pyproject.toml", "README.md", "LICENSE", "tests/conftest.py", "constraints.txt"} <= names
+    assert {
+        "pyproject.toml",
+        "README.md",
+        "SECURITY.md",
+        "CONTRIBUTING.md",
+        "LICENSE",
+        "tests/conftest.py",
+        "constraints.txt",
+    } <= names
     assert {"scripts/check_torch_free.sh", "tests/runtime/fixtures/bundle/mkd.json"} <= names
 
 

@@ -1,11 +1,14 @@
 """The harness sees every bad end of an attempt, and goes on behind it."""
 
+import re
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.fuzz.harness import Outcome, fuzz
+from tests.fuzz.__main__ import TARGETS
+from tests.fuzz.harness import ROOT, Outcome, fuzz
 
 ATTEMPTS = """
 import os, signal, time
@@ -62,6 +65,17 @@ def test_every_bad_end_is_seen_and_names_its_seed(tmp_path: Path) -> None:
     assert "KeyError: 'two" in words[3]
     assert "MemoryError" in words[6]
     assert "odd_attempts" not in sys.modules
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_command_that_security_md_tells_to_type_works(target: str) -> None:
+    (line,) = re.findall(
+        r"^\$ python (-m tests\.fuzz .*?)\s+#", (ROOT / "SECURITY.md").read_text("utf-8"), re.M
+    )
+    words = line.replace(" onnx ", f" {target} ").replace("50000", "2").split()
+    done = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith(f"{target}, installed packages, ")
 
 
 def test_attempts_that_cannot_start_are_an_error() -> None:

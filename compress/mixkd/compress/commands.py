@@ -66,7 +66,7 @@ def _check(inputs: DataInputs, config: CheckConfig, as_json: Json = False) -> No
 
 @with_options(config_file=True, inputs=FinetuneInputs, config=FinetuneConfig)
 def _finetune(inputs: FinetuneInputs, config: FinetuneConfig, as_json: Json = False) -> None:
-    """Fine-tune a pretrained encoder on labelled texts, to a teacher."""
+    """Fine-tune a pretrained encoder on labelled texts; the result can be a teacher."""
     from mixkd.compress import finetune
 
     _train("teacher", partial(finetune, inputs.model, config=config), inputs, as_json=as_json)

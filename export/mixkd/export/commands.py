@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from mixkd.export.judge.judge import ExportQuality
 
 Student = Annotated[
-    str, typer.Argument(help="A fine-tuned classifier: a folder, as mkd distill writes it, or a hub name.")
+    str,
+    typer.Argument(
+        metavar="STUDENT",
+        help="A fine-tuned classifier: a folder, as mkd distill writes it, or a hub name.",
+    ),
 ]
 
 

@@ -11,7 +11,7 @@ from mixkd.console import answer, warn
 from mixkd.errors import BudgetError
 from mixkd.extras import require
 from mixkd.options import DataInputs, Group
-from mixkd.parameters import Json, Output, Overwrite, Seed, with_options
+from mixkd.parameters import Json, Overwrite, Seed, with_options
 from mixkd.pipeline.search_grid import SearchConfig
 from mixkd.usage import add_command
 
@@ -24,7 +24,12 @@ def register(app: typer.Typer) -> None:
 
 def quickstart(
     *,
-    output: Output = Path("quickstart"),
+    output: Annotated[
+        Path,
+        typer.Option(
+            help="The folder to write; its parts appear when they are complete.", rich_help_panel=Group.OUTPUT
+        ),
+    ] = Path("quickstart"),
     model: Annotated[
         str,
         typer.Option(

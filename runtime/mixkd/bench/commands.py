@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
 
 @with_options(config_file=True, presets=PRESETS, inputs=BenchInputs, config=BenchConfig)
 def bench(
-    bundle: Annotated[Path, typer.Argument(help="The bundle to measure.")],
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="The bundle to measure.")],
     inputs: BenchInputs,
     config: BenchConfig,
     as_json: Json = False,
@@ -78,8 +78,8 @@ def summary(report: "Report") -> dict[str, Any]:
 
 
 def compare(
-    old: Annotated[Path, typer.Argument(help="The report.json to compare with.")],
-    new: Annotated[Path, typer.Argument(help="The report.json that may be worse.")],
+    old: Annotated[Path, typer.Argument(metavar="OLD", help="The report.json to compare with.")],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="The report.json that may be worse.")],
     max_regression: Annotated[
         str,
         typer.Option(help="How much latency, memory and size may grow.", rich_help_panel=Group.MEASUREMENT),

@@ -81,7 +81,7 @@ class BenchConfig:
         group=Group.SCENARIOS,
     )
     paced_samples: int = option(
-        128, "Texts that are answered after a pause each.", group=Group.SCENARIOS, least=1
+        128, "Texts that are answered with a pause before each.", group=Group.SCENARIOS, least=1
     )
     paced_gap_ms: float = option(50.0, "The pause, in milliseconds.", group=Group.SCENARIOS, above=0)
     server_target_ms: float = option(

@@ -11,6 +11,7 @@
       onnx/model.onnx              fp32, only where it was asked for
       onnx/text_to_label.onnx      text in, label out, only where it was asked for; apps of ours don't read it
       README.md                    model card
+      export.json                  how the graph was made, what was tried and what was measured
       mkd.json.sig                 a signature of the manifest, only where mkd sign made one
 
 The graphs take the manifest's inputs, (B, T) int64 each, and give ``logits``, (B, C) float32, and

@@ -49,10 +49,10 @@ class Meant:
 
 @with_options(meant=Meant)
 def inspect(bundle: BundleFolder, *, meant: Meant, as_json: Json = False) -> None:
-    """Check a bundle as loading it does, and show what it holds.
+    """Check a bundle as an app does that loads it, and show what it holds.
 
-    Whatever loading would refuse is named, and the exit code is 1 then. The sha256 that is printed stands for
-    the whole bundle.
+    Each problem for which loading would refuse the bundle is named; the exit code is then 1. The sha256 that
+    is printed stands for the whole bundle.
     """
     from mixkd.runtime.bundle import Trust
     from mixkd.runtime.inspection import inspect as examine
@@ -112,7 +112,8 @@ class PredictConfig:
 def predict(
     bundle: BundleFolder,
     texts: Annotated[
-        list[str] | None, typer.Argument(help="Texts; without any, the lines of standard input.")
+        list[str] | None,
+        typer.Argument(metavar="TEXT", help="A text; without any, each line of standard input is one."),
     ] = None,
     *,
     config: PredictConfig,
@@ -154,10 +155,10 @@ def predict(
 class OutOfScope:
     """The texts of none of the labels, and the answer to them."""
 
-    oos: str = required("Texts of none of the labels: a file, or clinc150 for those that it comes with.")
+    oos: str = required("Texts that belong to no label: a file, or clinc150 for the built-in ones.")
     oos_test: str | None = option(
         None,
-        "More of them, to measure the threshold on texts that did not choose it.",
+        "More such texts: the threshold is measured on them, and not chosen on them.",
         group=Group.DATA,
     )
     abstain_label: str = option(ABSTAIN_LABEL, "The answer below the threshold.", group=Group.ANSWER)
