@@ -225,10 +225,16 @@ def test_link_of_a_bundle_is_never_followed_to_a_device(
         target.prepare(replace(int8, model=tmp_path / "model.onnx"))
 
 
-def test_device_gets_the_variants_own_files_and_no_others(device: Device, int8: Variant) -> None:
+def test_device_gets_the_variants_own_files_and_no_others(
+    device: Device, int8: Variant, tmp_path: Path
+) -> None:
     assert isinstance(int8, OnnxVariant)
+    model = tmp_path / int8.model.name
+    shutil.copy(int8.model, model)
+    for name in ("_data", ".data", ".weights"):  # as weights beside a graph are called
+        (tmp_path / f"{model.name}{name}").write_text("something of the user")
     with device.target() as target:
-        prepared = target.prepare(int8)
+        prepared = target.prepare(replace(int8, model=model))
         assert isinstance(prepared, OnnxVariant)
         sent = {path.name: path.read_bytes() for path in prepared.tokenizer.iterdir()}
     own = [int8.model, int8.tokenizer / "tokenizer.json", int8.tokenizer / "tokenizer_config.json"]
