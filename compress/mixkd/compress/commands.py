@@ -33,7 +33,7 @@ def register(app: typer.Typer) -> None:
 def _check(inputs: DataInputs, config: CheckConfig, as_json: Json = False) -> None:
     """Report problems in the data before training.
 
-    Duplicates, texts in two splits, empty texts, missing classes, truncated texts.
+    It finds duplicates, texts in two splits, empty texts, missing classes and texts that would be truncated.
     """
     require("torch", "transformers", extra="compress")
     from mixkd.compress.check import check_data

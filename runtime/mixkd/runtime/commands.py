@@ -101,7 +101,11 @@ class PredictConfig:
         Preset.BALANCED, "What the runtime optimizes: speed, memory, or both.", group=Group.OTHER
     )
     threads: int | None = option(
-        None, "Threads per call.", group=Group.OTHER, otherwise="the available processors", least=1
+        None,
+        "Threads per call.",
+        group=Group.OTHER,
+        otherwise="the available processors, up to the preset's limit",
+        least=1,
     )
 
     def __post_init__(self) -> None:

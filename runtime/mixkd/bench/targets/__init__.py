@@ -67,7 +67,12 @@ def list_targets() -> list[Listed]:
     ssh = None if shutil.which("ssh") else "an OpenSSH client"
     listed = [
         Listed("local", Evidence.DEVICE, "this machine", None),
-        Listed(_SSH, Evidence.DEVICE, f"another machine; {', '.join(TIMEOUTS)} go where python does", ssh),
+        Listed(
+            _SSH,
+            Evidence.DEVICE,
+            f"another machine; its time limits, in seconds, follow like python: {', '.join(TIMEOUTS)}",
+            ssh,
+        ),
     ]
     means = find_means() or "rlimit"
     for name, profile in PROFILES.items():
