@@ -70,7 +70,7 @@ def list_targets() -> list[Listed]:
         Listed(
             _SSH,
             Evidence.DEVICE,
-            f"another machine; its time limits, in seconds, follow like python: {', '.join(TIMEOUTS)}",
+            f"another machine; also takes {', '.join(TIMEOUTS)}, in seconds",
             ssh,
         ),
     ]
