@@ -21,9 +21,10 @@ regression's values are its logits; it has no probabilities.
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from mixkd.errors import BundleError
 from mixkd.runtime.files import OpenFile, check_listing, new_sha256
@@ -45,8 +46,7 @@ _ATTEMPTS = 10
 """How often opening begins again where another bundle takes the folder's place meanwhile."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bundle:
+class Bundle(NamedTuple):
     """A bundle that was checked: its folder, its manifest, and the manifest's sha256.
 
     The manifest holds the sha256 of every other file: its own stands for all of the bundle.
@@ -72,8 +72,7 @@ class Bundle:
         return self.folder / TOKENIZER_FILE
 
 
-@dataclass(frozen=True, slots=True)
-class OpenBundle:
+class OpenBundle(NamedTuple):
     """A bundle while it is being loaded: what was hashed, at hand.
 
     Attributes:
@@ -87,8 +86,7 @@ class OpenBundle:
     contents: Mapping[str, bytes]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trust:
+class Trust(NamedTuple):
     """How to tell that a bundle is the one that is meant, and not just undamaged.
 
     Attributes:

@@ -1,7 +1,7 @@
 """What a classifier may spend on memory and time."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Preset(StrEnum):
@@ -25,8 +25,7 @@ class Preset(StrEnum):
     """A machine of its own: all processors, int8 in batches too, memory and threads kept ready."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(NamedTuple):
     """What a preset stands for.
 
     Attributes:
