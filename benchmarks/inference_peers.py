@@ -124,7 +124,8 @@ def make_files(student: Path, scratch: Path) -> tuple[dict[str, tuple[str, Path]
     scratch.mkdir()
     (scratch / "config.json").write_bytes((student / "config.json").read_bytes())
     files = {name: scratch / f"{name.replace(' ', '-')}.onnx" for name in ONNX_ENGINES}
-    traced = convert(open_student(student, max_length=None).model)
+    opened = open_student(student, max_length=None)
+    traced = convert(opened.model, opened.inputs, max_length=max(LENGTHS))
     fp32, _ = rewrite(traced, max_length=max(LENGTHS))
     onnx.save(fp32, files["mixkd fp32"])
     for recipe in (Recipe.PORTABLE, Recipe.FAST):

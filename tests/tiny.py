@@ -46,6 +46,9 @@ ENCODERS: dict[str, dict[str, Any]] = {
 }
 """Every encoder of the distillation list, as it pools its first token."""
 
+SEGMENTED = frozenset({"bert", "electra", "albert", "deberta-v2"})
+"""Encoders whose own tokenizers number the two texts of a pair."""
+
 WORDS = [f"{a}{b}" for a in ("ba", "ko", "mi", "ru", "te") for b in ("da", "fo", "li", "nu", "se", "zy")]
 
 
@@ -75,8 +78,8 @@ def plant_outliers(model: PreTrainedModel, layers: list[int]) -> None:
         weights[f"{attention}.output.dense.weight"][:, 5] /= 3000
 
 
-def tiny_tokenizer() -> PreTrainedTokenizerFast:
-    """Return a WordPiece tokenizer of whole words, with BERT's special tokens."""
+def tiny_tokenizer(kind: str = "bert") -> PreTrainedTokenizerFast:
+    """Return a WordPiece tokenizer of whole words, with BERT's special tokens, for an encoder."""
     vocab = {token: i for i, token in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS])}
     tokenizer = Tokenizer(models.WordPiece(vocab, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer()
@@ -90,6 +93,7 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
         sep_token="[SEP]",
         mask_token="[MASK]",
         model_max_length=48,
+        model_input_names=["input_ids", *["token_type_ids"] * (kind in SEGMENTED), "attention_mask"],
     )
 
 
@@ -105,13 +109,13 @@ def write_student(folder: Path, model: PreTrainedModel) -> Path:
     model.config.id2label = dict(enumerate(names))
     model.config.label2id = {name: i for i, name in enumerate(names)}
     model.save_pretrained(folder)
-    tiny_tokenizer().save_pretrained(folder)
+    tiny_tokenizer(model.config.model_type).save_pretrained(folder)
     return folder
 
 
 def write_answers(folder: Path, model: PreTrainedModel, texts: list[str]) -> Path:
     """Write the texts with the model's own answers as a test split: the student is right on all of them."""
-    tokenizer = tiny_tokenizer()
+    tokenizer = tiny_tokenizer(model.config.model_type)
     with torch.inference_mode():
         answers = [int(model(**tokenizer(text, return_tensors="pt")).logits.argmax()) for text in texts]
     lines = [f"{text}\tlabel-{answer}" for text, answer in zip(texts, answers, strict=True)]

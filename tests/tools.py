@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+NEEDS_OPTIMUM = 'needs pip install "mixkd[optimum]", which transformers 5 excludes'
+
 _INSTALLED = Path(__file__).parents[1] / ".tools.stamp"
 """What scripts/install_tools.sh writes at its end."""
 

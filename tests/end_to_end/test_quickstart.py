@@ -14,6 +14,7 @@ import pytest
 from mixkd.corpus.corpus import built_in_file
 from mixkd.runtime import Classifier
 from mixkd.runtime.bundle import open_bundle
+from tests.tools import NEEDS_OPTIMUM
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
@@ -82,6 +83,7 @@ def test_table_names_teacher_and_student(made: tuple[Path, str]) -> None:
 
 
 def test_bundle_answers_in_optimum_with_the_same_labels(made: tuple[Path, str], texts: list[str]) -> None:
+    pytest.importorskip("optimum.onnxruntime", reason=NEEDS_OPTIMUM)
     from optimum.onnxruntime import ORTModelForSequenceClassification
     from transformers import AutoTokenizer
 

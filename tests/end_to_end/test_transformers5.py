@@ -1,4 +1,4 @@
-"""The compress stage under transformers 5; the export stage stays on what optimum-onnx allows."""
+"""The stages compress and export under transformers 5."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ import pytest
 from tests.tools import unavailable
 
 ROOT = Path(__file__).parents[2]
-TRANSFORMERS = "transformers==5.23.0"
+TRANSFORMERS = "transformers==5.24.0"
 # Both trainings of every encoder, method and task, the step against the hand-written loop, the layer surgery.
 TESTS = ("test_stages", "test_trainer", "test_first_token", "test_student")
 

@@ -5,18 +5,27 @@ from pathlib import Path
 
 import onnx
 import pytest
+from transformers import PreTrainedModel
 
+from mixkd.compress.checkpoints import input_names
+from mixkd.export.config import Exporter
 from mixkd.export.convert import convert
 from mixkd.export.graph.graph import copy_of
-from tests.tiny import tiny_classifier, tiny_texts, write_answers, write_student
+from tests.tiny import tiny_classifier, tiny_texts, tiny_tokenizer, write_answers, write_student
 
 VOCAB = 9000
 """Pieces of the traced classifiers: enough for a table that is int8 in memory too."""
 
 
+def trace(model: PreTrainedModel, exporter: Exporter = Exporter.AUTO) -> onnx.ModelProto:
+    """Trace a tiny classifier with the inputs that its tokenizer makes."""
+    inputs = input_names(model, tiny_tokenizer(model.config.model_type))
+    return convert(model, inputs, max_length=46, exporter=exporter)
+
+
 @cache
 def _traced(kind: str) -> onnx.ModelProto:
-    return convert(tiny_classifier(kind, vocab_size=VOCAB))
+    return trace(tiny_classifier(kind, vocab_size=VOCAB))
 
 
 def traced(kind: str) -> onnx.ModelProto:

@@ -55,10 +55,10 @@ def test_name_of_the_package_stays_a_function_whatever_was_imported_before() -> 
 
 
 def test_import_without_the_extra_says_what_to_install() -> None:
-    program = "import sys; sys.modules['optimum'] = None\nfrom mixkd.export import export"
+    program = "import sys; sys.modules['onnx'] = None\nfrom mixkd.export import export"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     last = done.stderr.strip().splitlines()[-1]
-    assert last.endswith('this needs the package optimum: pip install "mixkd[export]"')
+    assert last.endswith('this needs the package onnx: pip install "mixkd[export]"')
 
 
 @pytest.mark.parametrize("named_in", ["config.json", "tokenizer_config.json"])

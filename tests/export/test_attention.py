@@ -7,17 +7,16 @@ import onnx
 import pytest
 from onnx import helper
 
-from mixkd.export.convert import convert
 from mixkd.export.graph.graph import all_nodes, attribute, copy_of
 from mixkd.export.graph.rewrite import rewrite
 from mixkd.export.sessions import session_of
-from tests.export.conftest import traced
+from tests.export.conftest import trace, traced
 from tests.tiny import tiny_classifier
 
 
 @pytest.mark.parametrize("kind", ["bert", "roberta", "distilbert", "electra", "albert"])
 def test_attention_is_one_node_in_every_layer(kind: str) -> None:
-    model, report = rewrite(convert(tiny_classifier(kind, num_hidden_layers=3, n_layers=3)), max_length=46)
+    model, report = rewrite(trace(tiny_classifier(kind, num_hidden_layers=3, n_layers=3)), max_length=46)
     assert report.attentions == report.fused_attentions == 3
     ops = Counter(node.op_type for node in all_nodes(model.graph))
     assert (ops["If"], ops["MultiHeadAttention"], ops["Softmax"]) == (3, 6, 0)

@@ -11,12 +11,12 @@ from mixkd.cli import app
 from mixkd.corpus.corpus import Corpus, open_corpus
 from mixkd.errors import BudgetError
 from mixkd.export import ExportConfig, Recipe, TableFormat, export
-from mixkd.export.convert import convert
 from mixkd.export.graph.rewrite import rewrite
 from mixkd.export.int8.speed import measure_latencies_ms
 from mixkd.export.judge.judge import Judge, read_examples
 from mixkd.runtime import open_bundle
 from mixkd.task import Task
+from tests.export.conftest import trace
 from tests.tiny import plant_outliers, tiny_classifier, tiny_texts, write_answers, write_student
 
 
@@ -118,7 +118,7 @@ def test_4_bit_tables_beyond_the_budget_become_8_bit_ones(tmp_path: Path) -> Non
 
 def test_latencies_tell_a_large_graph_from_a_small_one(data: Path) -> None:
     small, large = (
-        rewrite(convert(tiny_classifier("bert", **sizes)), max_length=46)[0]
+        rewrite(trace(tiny_classifier("bert", **sizes)), max_length=46)[0]
         for sizes in ({}, {"hidden_size": 192, "intermediate_size": 768, "num_hidden_layers": 4})
     )
     student = write_student(data.with_name("timed"), tiny_classifier("bert"))

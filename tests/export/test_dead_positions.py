@@ -7,11 +7,10 @@ import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from mixkd.export.convert import convert
 from mixkd.export.graph.graph import Graph, copy_of
 from mixkd.export.graph.rewrite import rewrite
 from mixkd.export.sessions import session_of
-from tests.export.conftest import VOCAB, traced
+from tests.export.conftest import VOCAB, trace, traced
 from tests.tiny import ENCODERS, tiny_classifier
 
 ROUNDING = 1e-5
@@ -64,7 +63,7 @@ def test_last_feed_forward_computes_one_position(kind: str) -> None:
 
 
 def test_classifier_that_pools_all_positions_is_left_alone() -> None:
-    _, report = rewrite(convert(tiny_classifier("modernbert", classifier_pooling="mean")), max_length=46)
+    _, report = rewrite(trace(tiny_classifier("modernbert", classifier_pooling="mean")), max_length=46)
     assert report.narrowed == 0
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -23,6 +24,7 @@ from mixkd.outputs import fresh_folder
 from mixkd.runtime import Classifier, open_bundle
 from mixkd.runtime.manifest import Precision
 from tests.tiny import SIZES, tiny_classifier, tiny_texts, tiny_tokenizer, write_student
+from tests.tools import NEEDS_OPTIMUM
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +76,7 @@ def test_classifier_answers_as_the_student_does(bundle: Path, student: Path) -> 
 
 
 def test_optimum_gives_the_labels_that_the_runtime_gives(bundle: Path) -> None:
+    pytest.importorskip("optimum.onnxruntime", reason=NEEDS_OPTIMUM)
     from optimum.onnxruntime import ORTModelForSequenceClassification
 
     texts = tiny_texts(30)
@@ -160,8 +163,8 @@ def test_graph_without_finite_answers_is_refused(
     student: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The student answers well; its graph overflows.
-    def overflowing(model: PreTrainedModel) -> onnx.ModelProto:
-        graph = convert(model)
+    def overflowing(model: PreTrainedModel, inputs: tuple[str, ...], **options: Any) -> onnx.ModelProto:
+        graph = convert(model, inputs, **options)
         (bias,) = [tensor for tensor in graph.graph.initializer if tensor.name == "classifier.bias"]
         bias.CopyFrom(onnx.numpy_helper.from_array(np.full(5, np.inf, np.float32), bias.name))
         return graph
@@ -194,7 +197,7 @@ def test_full_disk_is_one_clear_line_and_leaves_the_old_bundle(student: Path, tm
     code = (
         "import resource, sys\n"
         "from mixkd.cli import main\n"
-        "import onnx, torch, optimum.exporters.onnx\n"
+        "import onnx, torch.onnx\n"
         "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "import mixkd.export.files as files\n"
         "whole = files.write_graphs\n"

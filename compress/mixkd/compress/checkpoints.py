@@ -150,6 +150,14 @@ def model_inputs(model: PreTrainedModel, batch: dict[str, Tensor]) -> dict[str, 
     return {name: tensor for name, tensor in batch.items() if name in names}
 
 
+def input_names(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> tuple[str, ...]:
+    """Return what the model takes of what the tokenizer makes, in the order of a graph's inputs."""
+    made = {*tokenizer.model_input_names, "attention_mask"} & inspect.signature(
+        model.forward
+    ).parameters.keys()
+    return tuple(name for name in ("input_ids", "attention_mask", "token_type_ids") if name in made)
+
+
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
     """Keep transformers' notices and progress bars off the screen."""

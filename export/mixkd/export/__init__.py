@@ -6,12 +6,12 @@
 
 from typing import TYPE_CHECKING
 
-from mixkd.export.config import ExportConfig, Recipe, TableFormat, VocabularyChoice
+from mixkd.export.config import ExportConfig, Exporter, Recipe, TableFormat, VocabularyChoice
 
 if TYPE_CHECKING:
     from mixkd.export.stage import ExportResult, export
 
-__all__ = ["ExportConfig", "ExportResult", "Recipe", "TableFormat", "VocabularyChoice", "export"]
+__all__ = ["ExportConfig", "ExportResult", "Exporter", "Recipe", "TableFormat", "VocabularyChoice", "export"]
 
 
 def __getattr__(name: str) -> object:
@@ -20,7 +20,7 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from mixkd.extras import require
 
-    require("torch", "transformers", "optimum", "onnx", extra="export")
+    require("torch", "transformers", "onnx", extra="export")
     from mixkd.export import stage
 
     return getattr(stage, name)

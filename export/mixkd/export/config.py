@@ -27,6 +27,19 @@ class Recipe(StrEnum):
     """The weights of portable, and fixed ranges of the activations, measured on texts (QDQ, min-max)."""
 
 
+class Exporter(StrEnum):
+    """What traces the student into an ONNX graph."""
+
+    AUTO = "auto"
+    """`torch`."""
+
+    TORCH = "torch"
+    """PyTorch's own exporter."""
+
+    OPTIMUM = "optimum"
+    """Hugging Face optimum: the same graph; it needs ``mixkd[optimum]`` and transformers 4.57."""
+
+
 class TableFormat(StrEnum):
     """How the embedding tables are stored."""
 
@@ -159,6 +172,12 @@ class ExportConfig:
         False,
         "Write texts whose label int8 changed into README.md and export.json, where everyone who gets the "
         "bundle can read them.",
+        group=Group.BUNDLE,
+    )
+    exporter: Exporter = option(
+        Exporter.AUTO,
+        "What traces the student: torch, or optimum, which needs mixkd[optimum] and gives the same graph; "
+        "auto is torch.",
         group=Group.BUNDLE,
     )
     seed: int = option(0, "Seed of the choice of texts for measuring sensitivity.", group=Group.QUANTIZATION)

@@ -16,7 +16,7 @@ from mixkd.errors import ConfigError
 from mixkd.export.account import Account
 from mixkd.export.card import write_card
 from mixkd.export.config import ExportConfig, Rows
-from mixkd.export.convert import convert
+from mixkd.export.convert import check_exporter, convert
 from mixkd.export.files import make_manifest, write_details, write_graphs, write_tokenizer
 from mixkd.export.graph.probabilities import add_probabilities
 from mixkd.export.graph.rewrite import rewrite
@@ -102,6 +102,7 @@ def export(
         DataError: If the data has labels that the student doesn't have.
         ConfigError: If an option needs texts and there are none, or can't be met.
         OutputError: If the output can't be written.
+        MissingExtraError: If `config.exporter` is optimum and it isn't installed.
         BudgetError: If no int8 candidate stays within `config.max_drop`; nothing is written then.
     """
     config, output = config or ExportConfig(), Path(output)
@@ -109,6 +110,7 @@ def export(
     if corpus is None and config.needs_text:
         raise ConfigError(f"{config.needs_text} needs texts: name some with --data")
     check_processors(config.processors)
+    check_exporter(config.exporter)
     check_output(output, overwrite=overwrite)
     with fresh_folder(output, overwrite=overwrite) as folder:
         account = _make(folder, student, corpus, config, progress)
@@ -143,10 +145,12 @@ def _make(
         step(_ASK)
     judge, chooser, used = _ask_student(folder, opened, corpus, config)
     step(_CONVERT)
-    fp32, rewrites = rewrite(convert(opened.model), max_length=opened.max_length)
+    longest = opened.max_length
+    traced = convert(opened.model, opened.inputs, max_length=longest, exporter=config.exporter)
+    fp32, rewrites = rewrite(traced, max_length=longest)
     add_probabilities(fp32, opened.task)
     step(_QUANTIZE)
-    calibrate = partial(calibrated_ranges, fp32, corpus, tokenizer=folder, max_length=opened.max_length)
+    calibrate = partial(calibrated_ranges, fp32, corpus, tokenizer=folder, max_length=longest)
     quantizer = Quantizer(fp32, calibrate)
     choice = _quantize(quantizer, config, chooser, progress) if config.int8 else None
     int8 = choice.quantized.model if choice else None

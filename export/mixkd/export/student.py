@@ -9,7 +9,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mixkd.compress.checkpoints import load_classifier, load_tokenizer, model_inputs, most_tokens
+from mixkd.compress.checkpoints import (
+    input_names,
+    load_classifier,
+    load_tokenizer,
+    model_inputs,
+    most_tokens,
+)
 from mixkd.compress.locate import find_model
 from mixkd.errors import ConfigError, ModelError
 from mixkd.labels import LabelSpace, label_space_of
@@ -50,6 +56,11 @@ class Student:
     def labels(self) -> tuple[str, ...]:
         """One name per output; (C,)."""
         return self.space.names
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of the graph's inputs."""
+        return input_names(self.model, self.tokenizer)
 
     def check_logits(self, logits: NDArray[np.float32], *, of: str) -> None:
         """Refuse logits that are no answer.

@@ -28,7 +28,7 @@ def make_variant(kind: Kind, model: str | Path, *, bundle: Manifest, scratch: Pa
             precision="fp32",
             labels=labels,
         )
-    require("optimum", "onnx", extra="export")
+    require("onnx", extra="export")
     int8 = kind is Kind.TEACHER_INT8
     return OnnxVariant(
         name=kind,

@@ -54,7 +54,7 @@ def quickstart(
     as_json: Json = False,
 ) -> None:
     """Fine-tune, distil, export and measure on the built-in data set, and print the report's table."""
-    require("torch", "transformers", "optimum", extra="quickstart")
+    require("torch", "transformers", "onnx", extra="quickstart")
     from mixkd.bench.render.text import render_table
     from mixkd.pipeline.quickstart import quickstart as run
     from mixkd.progress import TerminalProgress
@@ -126,7 +126,7 @@ def search(
 
     Each candidate is first exported untrained; those beyond the limits are not trained.
     """
-    require("torch", "transformers", "optimum", extra="quickstart")
+    require("torch", "transformers", "onnx", extra="quickstart")
     from mixkd.bench.targets import parse_target
     from mixkd.pipeline.search import RESULT_FILE
     from mixkd.pipeline.search import search as run

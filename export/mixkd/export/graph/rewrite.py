@@ -3,7 +3,6 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
 import onnx
 
 from mixkd.export.graph.attention import fuse_attention
@@ -11,14 +10,12 @@ from mixkd.export.graph.dead_positions import drop_dead_positions
 from mixkd.export.graph.dims import measure_dims
 from mixkd.export.graph.graph import Graph, copy_of
 from mixkd.export.graph.positions import slice_positions
+from mixkd.export.graph.probes import largest_difference, probes
 from mixkd.export.graph.static_shapes import fix_shapes
 from mixkd.export.sessions import session_of
 
 ROUNDING = 1e-5
 """The largest difference between the logits of two exact graphs, relative to the largest logit."""
-
-LONGEST_CHECKED = 128
-MOST_PIECES_CHECKED = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,27 +87,8 @@ def rewrite(model: onnx.ModelProto, *, max_length: int) -> tuple[onnx.ModelProto
 
 def _answers_alike(before: onnx.ModelProto, after: onnx.ModelProto, *, max_length: int) -> bool:
     sessions = session_of(before), session_of(after)
-    rng = np.random.default_rng(0)
-    pieces = _pieces(before)
-    for batch, length in ((1, 1), (2, 2), (3, 9), (2, min(max_length, LONGEST_CHECKED))):
-        mask = np.ones((batch, length), np.int64)
-        mask[1:, length // 2 + 1 :] = 0
-        arrays = {
-            "input_ids": rng.integers(1, pieces, mask.shape),
-            "attention_mask": mask,
-            "token_type_ids": 0 * mask,
-        }
-        feed = {value.name: arrays[value.name] for value in before.graph.input}
+    for feed in probes(before, max_length=max_length):
         expected, found = (session.run(["logits"], feed)[0] for session in sessions)
-        if not np.isfinite([expected, found]).all():
-            return False
-        if np.abs(found - expected).max() > ROUNDING * np.abs(expected).max():
+        if largest_difference(expected, found) > ROUNDING:
             return False
     return True
-
-
-def _pieces(model: onnx.ModelProto) -> int:
-    # Ids below this have a row in the table of word embeddings; a trimmed table may have very few.
-    rows = {tensor.name: int(tensor.dims[0]) for tensor in model.graph.initializer if len(tensor.dims) == 2}
-    tables = [n.input[0] for n in model.graph.node if n.op_type == "Gather" and n.input[1] == "input_ids"]
-    return min([MOST_PIECES_CHECKED, *(rows[table] for table in tables if table in rows)])

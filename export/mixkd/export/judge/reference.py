@@ -10,7 +10,7 @@ import onnx
 import torch
 from numpy.typing import NDArray
 
-from mixkd.compress.checkpoints import load_classifier, load_tokenizer, most_tokens
+from mixkd.compress.checkpoints import input_names, load_classifier, load_tokenizer, most_tokens
 from mixkd.export.convert import convert
 from mixkd.export.graph.rewrite import rewrite
 from mixkd.outputs import clear_write_errors
@@ -63,11 +63,12 @@ def export_fp32(model: Path, onnx_file: Path) -> None:
     """Write the fp32 graph of any teacher or student folder, with the rewrites of a bundle.
 
     Raises:
-        ModelError: If the folder is no classifier, or optimum can't export it.
+        ModelError: If the folder is no classifier, or can't be exported.
         OutputError: If the file can't be written.
     """
     loaded = load_classifier(model, attention="eager")
-    graph, _ = rewrite(convert(loaded), max_length=most_tokens(loaded))
+    inputs, longest = input_names(loaded, load_tokenizer(model)), most_tokens(loaded)
+    graph, _ = rewrite(convert(loaded, inputs, max_length=longest), max_length=longest)
     with clear_write_errors(onnx_file):
         onnx_file.parent.mkdir(parents=True, exist_ok=True)
         onnx.save(graph, onnx_file)

@@ -115,6 +115,16 @@ def reshape(node: Node, facts: Facts) -> Found:
     return [first._replace(dims=dims) if count(dims) == size else Fact(first.kind, dims)], 0
 
 
+def flatten(node: Node, facts: Facts) -> Found:
+    """The same numbers in two axes."""
+    first = given(facts, 0, "input")
+    at = node.attributes.get("axis", 1)
+    if not isinstance(at, int) or not 0 <= at <= len(first.dims):
+        raise ValueError("its axis is none")
+    dims = tuple(rising(lambda *part: count(part), *part) for part in (first.dims[:at], first.dims[at:]))
+    return [first._replace(dims=dims)], 0
+
+
 def slice_(_: Node, facts: Facts) -> Found:
     """A stretch of a tensor."""
     first = given(facts, 0, "input")

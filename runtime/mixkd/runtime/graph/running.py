@@ -68,6 +68,7 @@ OPERATORS: dict[str, _Operator] = {
     **_all("Range", layout.numbers_in_a_row),
     **_all("Concat", layout.concat, _AXIS),
     **_all("Reshape", layout.reshape, frozenset({"allowzero"})),
+    **_all("Flatten", layout.flatten, _AXIS),
     **_all("Slice", layout.slice_),
     **_all("Split", layout.split, frozenset({"axis", "num_outputs"})),
     **_all("Squeeze", layout.squeeze),
