@@ -87,7 +87,7 @@ def main() -> None:
     """Print, as JSON, what the exports of the students in a folder hold and answer."""
     folder = Path(sys.argv[1])
     found = {kind: exported(folder / kind, folder / f"{kind}.bundle", Exporter.AUTO) for kind in STUDENTS}
-    sys.stdout.write(json.dumps(found))
+    sys.stdout.write(f"{json.dumps(found)}\n")
 
 
 if __name__ == "__main__":

@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 
-NEEDS_OPTIMUM = 'needs pip install "mixkd[optimum]", which transformers 5 excludes'
-
 _INSTALLED = Path(__file__).parents[1] / ".tools.stamp"
 """What scripts/install_tools.sh writes at its end."""
 
@@ -22,6 +20,12 @@ def need(program: str, *, package: str) -> str:
         unavailable(f"needs {program}: apt-get install {package}")
     assert path is not None
     return path
+
+
+def need_optimum() -> None:
+    """Skip the test where optimum isn't installed, or not beside the transformers that it takes."""
+    reason = 'needs pip install "mixkd[optimum]", which transformers 5 excludes'
+    pytest.importorskip("optimum.exporters.onnx.convert", reason=reason, exc_type=ImportError)
 
 
 def unavailable(reason: str) -> None:

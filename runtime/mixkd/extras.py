@@ -16,13 +16,15 @@ def require(*packages: str, extra: str) -> None:
         extra: The extra that installs them.
 
     Raises:
-        MissingExtraError: If one of them, or a package it needs, isn't installed.
+        MissingExtraError: If one of them, or what it needs, isn't installed.
     """
     for package in packages:
         try:
             import_module(package)
-        except ModuleNotFoundError as error:
-            raise MissingExtraError(error.name or package, extra) from error
+        except ImportError as error:
+            # Without the right release beneath it, optimum is there and still can't be imported.
+            missing = error.name if isinstance(error, ModuleNotFoundError) else None
+            raise MissingExtraError(missing or package, extra) from error
 
 
 def plugin(name: str, *, extra: str) -> Any:

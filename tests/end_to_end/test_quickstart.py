@@ -14,7 +14,7 @@ import pytest
 from mixkd.corpus.corpus import built_in_file
 from mixkd.runtime import Classifier
 from mixkd.runtime.bundle import open_bundle
-from tests.tools import NEEDS_OPTIMUM
+from tests.tools import need_optimum
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
@@ -83,7 +83,7 @@ def test_table_names_teacher_and_student(made: tuple[Path, str]) -> None:
 
 
 def test_bundle_answers_in_optimum_with_the_same_labels(made: tuple[Path, str], texts: list[str]) -> None:
-    pytest.importorskip("optimum.onnxruntime", reason=NEEDS_OPTIMUM)
+    need_optimum()
     from optimum.onnxruntime import ORTModelForSequenceClassification
     from transformers import AutoTokenizer
 

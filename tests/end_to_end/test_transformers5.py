@@ -1,44 +1,84 @@
-"""The stages compress and export under transformers 5."""
+"""The stages compress and export under the newest transformers 5, beside the newest sentence-transformers."""
 
+import json
 import os
 import subprocess
 import sysconfig
 import venv
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from mixkd.export import Exporter
+from tests.exported import STUDENTS, exported, write_real_student
 from tests.tools import unavailable
 
 ROOT = Path(__file__).parents[2]
-TRANSFORMERS = "transformers==5.24.0"
-# Both trainings of every encoder, method and task, the step against the hand-written loop, the layer surgery.
-TESTS = ("test_stages", "test_trainer", "test_first_token", "test_student")
+NEWEST = ("transformers==5.24.0", "sentence-transformers==6.2.0", "datasets==5.2.0")
+# Both trainings of every encoder, method and task, the step against the hand-written loop, the layer surgery;
+# every rewrite of every encoder's graph against PyTorch.
+TESTS = (
+    "compress/test_stages",
+    "compress/test_trainer",
+    "compress/test_first_token",
+    "compress/test_student",
+    "export/test_exporters",
+    "export/test_dead_positions",
+    "export/test_attention",
+)
 
 pytestmark = pytest.mark.slow
 
 
-def test_compress_stage_passes_its_tests_under_transformers_5(tmp_path: Path) -> None:
-    venv.create(tmp_path / "venv", with_pip=False)
-    python = str(tmp_path / "venv" / "bin" / "python")
-    (own,) = (tmp_path / "venv").glob("lib/python*/site-packages")
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return the Python of an environment with the newest packages."""
+    folder = tmp_path_factory.mktemp("newest")
+    venv.create(folder, with_pip=False)
+    python = str(folder / "bin" / "python")
+    (own,) = folder.glob("lib/python*/site-packages")
     # This environment's packages lie beneath it; what transformers 5 wants newer comes on top.
     (own / "beneath.pth").write_text(f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n")
-    # datasets wants the hub's client below 2.
-    install = [python, "-m", "pip", "install", "--quiet", TRANSFORMERS, "huggingface_hub<2"]
+    install = [python, "-m", "pip", "install", "--quiet", *NEWEST]
     installed = subprocess.run(install, capture_output=True, text=True, check=False)
     if installed.returncode != 0:
-        unavailable(f"needs {TRANSFORMERS} from a package index: {installed.stderr[-500:]}")
-    version = "import transformers; print(transformers.__version__)"
-    found = subprocess.run([python, "-c", version], capture_output=True, text=True, check=True).stdout
-    assert found.strip() == TRANSFORMERS.partition("==")[2]
-    files = [f"tests/compress/{name}.py" for name in TESTS]
+        unavailable(f"needs {' '.join(NEWEST)} from a package index: {installed.stderr[-500:]}")
+    names = [name.partition("==")[0] for name in NEWEST]
+    program = f"from importlib.metadata import version; print(*map(version, {names}))"
+    assert run(python, "-c", program).split() == [name.partition("==")[2] for name in NEWEST]
+    return python
+
+
+def run(*command: str) -> str:
     ran = subprocess.run(
-        [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files],
+        command,
         cwd=ROOT,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert ran.returncode == 0, ran.stdout[-5000:]
+    assert ran.returncode == 0, ran.stdout[-5000:] + ran.stderr[-5000:]
+    return ran.stdout
+
+
+def test_both_stages_pass_their_tests(python: str) -> None:
+    run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *(f"tests/{name}.py" for name in TESTS))
+
+
+def test_students_of_here_are_exported_as_here(python: str, tmp_path: Path) -> None:
+    for kind in STUDENTS:
+        write_real_student(tmp_path / kind, kind)
+    there = json.loads(run(python, "-m", "tests.exported", str(tmp_path)).splitlines()[-1])
+    for kind in STUDENTS:
+        here = exported(tmp_path / kind, tmp_path / f"{kind}.here", Exporter.TORCH)
+        for made in (here, there[kind]):
+            made["rewrites"].pop("shape_nodes")  # transformers 5 makes masks from more nodes
+        assert there[kind]["rewrites"] == here["rewrites"], kind
+        assert there[kind]["labels"] == here["labels"], kind
+        np.testing.assert_allclose(there[kind]["scores"], here["scores"], atol=0.02, err_msg=kind)
+
+
+def test_sentence_transformers_imports_beside_mixkd(python: str) -> None:
+    run(python, "-c", "import mixkd.export.stage, mixkd.compress.distill, sentence_transformers")

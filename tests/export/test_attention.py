@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import onnx
 import pytest
-from onnx import helper
+from onnx import helper, numpy_helper
 
 from mixkd.export.graph.graph import all_nodes, attribute, copy_of
 from mixkd.export.graph.rewrite import rewrite
@@ -48,8 +48,10 @@ def test_attention_with_more_than_a_padding_mask_stays_as_it_is(kind: str) -> No
 def test_attention_whose_mask_hides_something_else_stays_as_it_is() -> None:
     # The same nodes, but masked is what was not: seen by running, not by the nodes' names.
     original = traced("bert")
-    (inverted,) = [node for node in original.graph.node if node.op_type == "Sub"]
-    inverted.CopyFrom(helper.make_node("Identity", [inverted.input[1]], list(inverted.output)))
+    for node in original.graph.node:
+        node.input[:] = ["inverted" if name == "attention_mask" else name for name in node.input]
+    original.graph.node.insert(0, helper.make_node("Sub", ["one", "attention_mask"], ["inverted"]))
+    original.graph.initializer.append(numpy_helper.from_array(np.array(1, np.int64), "one"))
     onnx.checker.check_model(original)
     _, report = rewrite(original, max_length=46)
     assert report.fused_attentions == 0

@@ -24,7 +24,7 @@ from mixkd.outputs import fresh_folder
 from mixkd.runtime import Classifier, open_bundle
 from mixkd.runtime.manifest import Precision
 from tests.tiny import SIZES, tiny_classifier, tiny_texts, tiny_tokenizer, write_student
-from tests.tools import NEEDS_OPTIMUM
+from tests.tools import need_optimum
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def test_classifier_answers_as_the_student_does(bundle: Path, student: Path) -> 
 
 
 def test_optimum_gives_the_labels_that_the_runtime_gives(bundle: Path) -> None:
-    pytest.importorskip("optimum.onnxruntime", reason=NEEDS_OPTIMUM)
+    need_optimum()
     from optimum.onnxruntime import ORTModelForSequenceClassification
 
     texts = tiny_texts(30)

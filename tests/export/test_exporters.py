@@ -16,7 +16,7 @@ from mixkd.export import Exporter
 from tests.export.conftest import trace
 from tests.exported import STUDENTS, exported, write_real_student
 from tests.tiny import tiny_classifier
-from tests.tools import NEEDS_OPTIMUM
+from tests.tools import need_optimum
 
 ROUNDING = 1e-5
 REWRITES = {
@@ -52,7 +52,7 @@ def check(kind: str, made: dict[str, Any]) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", STUDENTS)
 def test_optimum_and_torch_give_the_same(kind: str, tmp_path: Path) -> None:
-    pytest.importorskip("optimum.exporters.onnx", reason=NEEDS_OPTIMUM)
+    need_optimum()
     student = write_real_student(tmp_path / "student", kind)
     by_optimum, by_torch = (
         exported(student, tmp_path / exporter, exporter) for exporter in (Exporter.OPTIMUM, Exporter.TORCH)

@@ -88,7 +88,7 @@ def check_exporter(exporter: Exporter) -> None:
     """
     if exporter is Exporter.OPTIMUM:
         load_onnxruntime()  # before optimum does, with its telemetry
-        require("optimum", "optimum.exporters.onnx", extra="optimum")
+        require("optimum", "optimum.exporters.onnx.convert", extra="optimum")
 
 
 def _trace_by_torch(model: "PreTrainedModel", inputs: Sequence[str], file: Path) -> None:
