@@ -25,6 +25,7 @@ def mkd(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> C
     def run(*words: object) -> Ran:
         code = 0
         monkeypatch.setattr(sys, "argv", ["mkd", *map(str, words)])
+        capfd.readouterr()  # what the test itself made transformers say before
         try:
             cli.main()
         except SystemExit as stopped:

@@ -10,6 +10,9 @@ from mixkd.bench.worker.subjects import load
 from mixkd.errors import BundleError
 from mixkd.runtime import Classifier, open_bundle
 from mixkd.runtime.files import OpenFile
+from mixkd.runtime.graph.facts import Fact, Facts, Growing, grows
+from mixkd.runtime.graph.layout import flatten
+from mixkd.runtime.graph.model import INT64, Node
 from mixkd.runtime.graph.reading import MAX_NODES
 from mixkd.runtime.graph.wire import Source, encoded, message
 from mixkd.runtime.manifest import FP32_FILE, INT8_FILE
@@ -227,3 +230,18 @@ def test_weights_that_are_no_numbers_are_refused(bundle: Path, value: float, siz
     content = with_more((bundle / INT8_FILE).read_bytes(), tensor(b"scale", [size], raw))
     with pytest.raises(BundleError, match="the weights 'scale' are not finite numbers"):
         check_graph(content, expected_of(open_bundle(bundle).manifest))
+
+
+@pytest.mark.parametrize(
+    ("axis", "found"), [(0, (1, 12)), (1, (2, 6)), (2, (6, 2)), (3, (12, 1)), (4, None), (-1, None)]
+)
+def test_flatten_is_followed_by_its_axis(axis: int, found: tuple[int, int] | None) -> None:
+    flattened = Node("Flatten", "", "", ["x"], ["y"], {"axis": axis})
+    facts: Facts = [Fact(INT64, (2, 3, Growing(2, 1)))]
+    if found is None:
+        with pytest.raises(ValueError, match="its axis is none"):
+            flatten(flattened, facts)
+    else:
+        ((fact,), products) = flatten(flattened, facts)
+        assert (fact.dims, products) == (found, 0)
+        assert grows(*fact.dims), "what hangs on the text's length still does"
