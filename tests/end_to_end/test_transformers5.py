@@ -81,4 +81,4 @@ def test_students_of_here_are_exported_as_here(python: str, tmp_path: Path) -> N
 
 
 def test_sentence_transformers_imports_beside_mixkd(python: str) -> None:
-    run(python, "-c", "import mixkd.export.stage, mixkd.compress.distill, sentence_transformers")
+    run(python, "-c", "import mixkd.export.stage, mixkd.compress.distillation, sentence_transformers")
