@@ -197,7 +197,7 @@ def our_trainer(setting: Setting, stack: ExitStack, *, epochs: float, seed: int 
     config = DistillConfig(
         batch_size=BATCH, epochs=epochs, learning_rate=RATE, head_learning_rate=10 * RATE, seed=seed
     )
-    config = config.resolve(width=student.config.hidden_size, longest=MAX_LENGTH)
+    config = config.with_length(MAX_LENGTH)
     objective = Objective(
         student, teacher, task=setting.labels.task, weights=config.weights(), mixing=config.mixing()
     )

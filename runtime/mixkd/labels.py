@@ -14,7 +14,9 @@ from mixkd.corpus.corpus import Corpus, Label
 from mixkd.errors import DataError, ModelError
 from mixkd.task import PROBLEM_TYPES, Task
 
-_UNLABELLED = -1
+UNLABELLED = -1
+"""Stands in the stored labels for a text without one."""
+
 _SUM_TOLERANCE = 0.01
 
 
@@ -59,7 +61,7 @@ class LabelSpace:
             DataError: If the label isn't one of this space.
         """
         if label is None:
-            return EncodedLabel([_UNLABELLED], [])
+            return EncodedLabel([UNLABELLED], [])
         if self.task is Task.REGRESSION:
             return EncodedLabel([0], [_finite_number(label, where)])
         if isinstance(label, Mapping):
@@ -72,7 +74,7 @@ class LabelSpace:
 
     def target(self, outputs: Sequence[int], values: Sequence[float]) -> NDArray[np.float32]:
         """Return the target row, (C,), of an encoded label; NaN where there is no label."""
-        if list(outputs) == [_UNLABELLED]:
+        if list(outputs) == [UNLABELLED]:
             return np.full(len(self.names), np.nan, np.float32)
         row = np.zeros(len(self.names), np.float32)
         row[np.asarray(outputs, np.intp)] = values if len(values) else 1.0

@@ -56,7 +56,7 @@ def flip(path: Path) -> None:
 def test_damaged_checkpoint_is_named(
     teacher: Path, data: Path, output: Path, name: str, damage: Callable[[Path], None]
 ) -> None:
-    (checkpoint,) = complete_checkpoints(output.with_name("out.partial") / "checkpoints")
+    (checkpoint,) = complete_checkpoints(output.with_name("out.partial") / "checkpoints-1")
     damage(checkpoint / name)
     with pytest.raises(ModelError, match=rf"checkpoint-2 is damaged \({name}\): delete it") as caught:
         distill(teacher, open_corpus(data), output, config=CONFIG, resume=True)
@@ -66,14 +66,14 @@ def test_damaged_checkpoint_is_named(
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "[" * 100_000])
 def test_damaged_list_of_files_is_named(teacher: Path, data: Path, output: Path, text: str) -> None:
-    (checkpoint,) = complete_checkpoints(output.with_name("out.partial") / "checkpoints")
+    (checkpoint,) = complete_checkpoints(output.with_name("out.partial") / "checkpoints-1")
     (checkpoint / COMPLETE).write_text(text)
     with pytest.raises(ModelError, match=rf"checkpoint-2 is damaged \({COMPLETE}\)"):
         distill(teacher, open_corpus(data), output, config=CONFIG, resume=True)
 
 
 def test_run_goes_on_once_the_damaged_one_is_deleted(teacher: Path, data: Path, output: Path) -> None:
-    (checkpoint,) = complete_checkpoints(output.with_name("out.partial") / "checkpoints")
+    (checkpoint,) = complete_checkpoints(output.with_name("out.partial") / "checkpoints-1")
     shutil.rmtree(checkpoint)
     distill(teacher, open_corpus(data), output, config=CONFIG, resume=True)
     assert (output / "run.json").is_file()

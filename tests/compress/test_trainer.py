@@ -190,6 +190,7 @@ def test_trainer_and_plain_loop_equal_the_paper_written_by_hand(
         learning_rate=RATE,
         head_learning_rate=RATE,
         weight_decay=0.0,
+        keep_best=False,
         max_length=32,
     )
     losses, weights = by_trainer(config, models, rows, tmp_path)

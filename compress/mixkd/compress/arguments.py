@@ -1,5 +1,6 @@
 """The options of a training as transformers.TrainingArguments."""
 
+import math
 import os
 from pathlib import Path
 
@@ -7,48 +8,72 @@ import torch
 from transformers import TrainingArguments
 from transformers.integrations.integration_utils import get_available_reporting_integrations
 
-from mixkd import metrics
-from mixkd.compress.config import Precision, TrainingConfig
+from mixkd.compress.config import Precision, TrainingConfig, settled
 from mixkd.compress.processes import on_cpu
 from mixkd.errors import ConfigError
-from mixkd.task import Task
+
+SELECTION = "selection"
+"""What the best state is chosen by; the trainer computes it."""
+
+_EVALUATIONS = 10
+_EVALUATION_SHARE = 0.25
+"""The evaluations take at most about this share of the training's own time."""
+
+_PASSES_PER_STEP = 3
+"""A training step costs about as much as three forward passes."""
+
+
+def planned_steps(config: TrainingConfig, rows: int) -> int:
+    """Return the optimizer steps of a training.
+
+    Args:
+        config: The options, settled.
+        rows: Training rows.
+    """
+    batches = -(-rows // (settled(config.batch_size) * process_count()))
+    return max(1, math.ceil(-(-batches // config.gradient_accumulation) * settled(config.epochs)))
+
+
+def process_count() -> int:
+    """Return the processes of this training."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def training_arguments(
-    config: TrainingConfig, task: Task, *, rows: int, checkpoints: Path
+    config: TrainingConfig, *, rows: int, validation_rows: int, checkpoints: Path
 ) -> TrainingArguments:
     """Return the arguments of a training.
 
     Args:
-        config: The options, resolved.
-        task: Its main metric chooses the best epoch.
+        config: The options, settled.
         rows: Training rows.
+        validation_rows: Rows of each evaluation.
         checkpoints: The folder for checkpoints.
 
     Raises:
         ConfigError: If the hardware lacks the precision, or an experiment tracker isn't installed.
     """
-    processes = int(os.environ.get("WORLD_SIZE", "1"))
-    batches = -(-rows // (config.batch_size * processes))
-    steps = max(1, int(-(-batches // config.gradient_accumulation) * config.epochs))
+    steps, epochs, batch = planned_steps(config, rows), settled(config.epochs), settled(config.batch_size)
+    interval = config.save_steps or _evaluation_interval(steps, epochs * rows, validation_rows)
     precision = native_precision(config.precision)
     choosing = config.keep_best or config.early_stopping is not None
     return TrainingArguments(
         output_dir=str(checkpoints),
-        num_train_epochs=config.epochs,
-        per_device_train_batch_size=config.batch_size,
-        per_device_eval_batch_size=max(64, config.batch_size),
+        num_train_epochs=epochs,
+        per_device_train_batch_size=batch,
+        per_device_eval_batch_size=max(64, batch),
         gradient_accumulation_steps=config.gradient_accumulation,
-        learning_rate=config.learning_rate or 0.0,
+        learning_rate=settled(config.learning_rate),
         weight_decay=config.weight_decay,
         warmup_steps=steps // 10,
         lr_scheduler_type="linear",
         optim="adamw_torch_fused",
-        eval_strategy="epoch",
-        save_strategy="steps" if config.save_steps else "epoch",
-        save_steps=config.save_steps or 500,
+        eval_strategy="steps",
+        eval_steps=interval,
+        save_strategy="steps",
+        save_steps=interval,
         load_best_model_at_end=choosing,
-        metric_for_best_model=metrics.HEADLINE[task] if choosing else None,
+        metric_for_best_model=SELECTION if choosing else None,
         logging_steps=max(1, steps // 20),
         disable_tqdm=True,
         report_to=_reporters(config.report_to),
@@ -61,6 +86,12 @@ def training_arguments(
         bf16=precision is Precision.BF16,
         fp16=precision is Precision.FP16,
     )
+
+
+def _evaluation_interval(steps: int, texts: float, validation_rows: int) -> int:
+    """Return the steps between two evaluations: ten of them, fewer where they would take too long."""
+    affordable = _EVALUATION_SHARE * _PASSES_PER_STEP * texts / max(validation_rows, 1)
+    return max(1, -(-steps // max(2, min(_EVALUATIONS, int(affordable)))))
 
 
 def native_precision(precision: Precision) -> Precision:

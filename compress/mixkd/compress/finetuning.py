@@ -62,9 +62,13 @@ def finetune(
         labels = read_label_space(corpus, task=config.task.task)
         folder = find_model(str(model))
         encoder, tokenizer = load_with_new_head(folder, labels), load_tokenizer(folder)
-        config = config.resolve(width=encoder.config.hidden_size, longest=most_tokens(encoder, tokenizer))
+        config = config.with_length(most_tokens(encoder, tokenizer))
         prepared = run.prepare(labels, tokenizer, config, models=[folder])
-        objective = Objective(encoder, task=labels.task, weights=METHODS[Method.FINETUNE])
-        metrics = run.train(objective, prepared, Collator(tokenizer, labels), config)
-        run.save(encoder, tokenizer, config, prepared, metrics)
-    return TrainingResult(Path(output), metrics)
+
+        def objective() -> Objective:
+            model = load_with_new_head(folder, labels)
+            return Objective(model, task=labels.task, weights=METHODS[Method.FINETUNE])
+
+        width = encoder.config.hidden_size
+        trained = run.train(objective, prepared, Collator(tokenizer, labels), config, width=width)
+        return run.save(trained, tokenizer, prepared)

@@ -1,14 +1,15 @@
-"""What a training tells of itself while it runs: steps, loss, validation metrics, time left."""
+"""What happens beside a training's steps: it tells how far it is, and is evaluated once more at its end."""
 
 import time
 from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from mixkd.compress.arguments import SELECTION
 from mixkd.metrics import format_metric
 from mixkd.progress import Progress
 
-_TIMINGS = ("_runtime", "_per_second", "_time")
+_NOT_SHOWN = ("_runtime", "_per_second", "_time", SELECTION)
 
 
 class ProgressReporter(TrainerCallback):
@@ -66,4 +67,15 @@ class ProgressReporter(TrainerCallback):
 
 
 def _worth_showing(name: str) -> bool:
-    return name == "loss" or (name.startswith("eval_") and not name.endswith(_TIMINGS))
+    return name == "loss" or (name.startswith("eval_") and not name.endswith(_NOT_SHOWN))
+
+
+class EvaluateAtTheEnd(TrainerCallback):
+    """Evaluates after the last step, also where it isn't a multiple of the steps between two evaluations."""
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Ask for the evaluation; the checkpoint at the end comes from transformers itself."""
+        if state.global_step >= state.max_steps:
+            control.should_evaluate = True

@@ -3,7 +3,7 @@
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,28 +12,25 @@ from numpy import float32
 from numpy.typing import NDArray
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
-from mixkd.compress.checkpoints import non_finite_weight, quiet_transformers
-from mixkd.compress.completion import COMPLETE, check_checkpoint, complete_checkpoints, without_code
+from mixkd.compress.arguments import process_count
+from mixkd.compress.checkpoints import quiet_transformers
+from mixkd.compress.completion import COMPLETE
 from mixkd.compress.config import TrainingConfig
 from mixkd.compress.data import Collator, TrainingData, prepare, quiet_datasets, training_rows
 from mixkd.compress.first_token import first_token_only
 from mixkd.compress.locate import weights_digest
 from mixkd.compress.objective import Objective
 from mixkd.compress.processes import process_state, shared_work_folder
+from mixkd.compress.recipe import Situation, settle
 from mixkd.compress.teacher_pass import teacher_logits
-from mixkd.compress.trainer import ObjectiveTrainer, set_dropout
+from mixkd.compress.training import CHECKPOINTS, Metrics, Trained, Training
 from mixkd.corpus.corpus import Corpus
 from mixkd.errors import TrainingError
 from mixkd.labels import LabelSpace
 from mixkd.progress import Progress
 from mixkd.runs import RunRecord, data_fingerprint, guard_resume, request_of
 
-_CHECKPOINTS = "checkpoints"
-_KEEP = f"{_CHECKPOINTS}/checkpoint-*/{COMPLETE}"
-_TIMINGS = ("m_runtime", "m_samples_per_second", "m_steps_per_second", "m_model_preparation_time")
-
-Metrics = dict[str, dict[str, float]]
-"""Per evaluated split: metric name to value, rates as fractions of one."""
+_KEEP = f"{CHECKPOINTS}-*/checkpoint-*/{COMPLETE}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +82,12 @@ def open_run(
         set_seed(seed)
         try:
             with quiet_transformers(), quiet_datasets():
-                yield Run(work, stage, origin, corpus, resume, announce, progress)
+                yield Run(output, work, stage, origin, corpus, resume, announce, progress)
         except TrainingError:
             # Every resumed run would end like this one.
             if process_state().is_main_process:
-                shutil.rmtree(work / _CHECKPOINTS, ignore_errors=True)
+                for checkpoints in work.glob(f"{CHECKPOINTS}-*"):
+                    shutil.rmtree(checkpoints, ignore_errors=True)
             raise
 
 
@@ -98,6 +96,7 @@ class Run:
 
     def __init__(
         self,
+        output: Path,
         work: Path,
         stage: str,
         origin: Mapping[str, str],
@@ -106,6 +105,7 @@ class Run:
         announce: Callable[[str], None],
         progress: Progress,
     ) -> None:
+        self._output = output
         self._work = work
         self._stage = stage
         self._origin = origin
@@ -197,86 +197,74 @@ class Run:
             )
 
     def train(
-        self, objective: Objective, data: TrainingData, collator: Collator, config: TrainingConfig
-    ) -> Metrics:
-        """Train the objective's student in place and evaluate it on the other splits.
+        self,
+        make: Callable[[], Objective],
+        data: TrainingData,
+        collator: Collator,
+        config: TrainingConfig,
+        *,
+        width: int,
+    ) -> Trained:
+        """Settle what the options leave open, train, and evaluate on the other splits.
+
+        Args:
+            make: Makes an untrained objective; what it initialises depends on torch's random state.
+            data: What `prepare` returned.
+            collator: Rows to batches.
+            config: The options.
+            width: The hidden size of the model that is trained.
 
         Raises:
             ConfigError: If the hardware or the installation lacks what an option needs.
             TrainingError: If the loss, or a weight, is no longer a finite number.
         """
-        set_seed(config.seed)
-        student = objective.student
-        set_dropout(student, config.dropout)
-        student.get_input_embeddings().requires_grad_(not config.freeze_embeddings)
-        with ExitStack() as stack:
-            for model in (student, objective.teacher):
-                if model is not None:
-                    stack.enter_context(first_token_only(model))
-            trainer = ObjectiveTrainer(
-                objective,
-                config=config,
-                train=data.train,
-                validation=data.evaluated["validation"],
-                collator=collator,
-                checkpoints=self._work / _CHECKPOINTS,
-                progress=self._progress,
-            )
-            complete = complete_checkpoints(self._work / _CHECKPOINTS) if self._resume else []
-            for checkpoint in complete if self._first else []:
-                check_checkpoint(checkpoint)
-            with without_code():
-                trainer.train(resume_from_checkpoint=str(complete[-1]) if complete else None)
-            if name := non_finite_weight(student):
-                raise TrainingError(f"the trained weights are not finite ({name}): lower --learning-rate")
-            return {split: self._evaluate(trainer, split, data) for split in data.evaluated}
-
-    def _evaluate(self, trainer: ObjectiveTrainer, split: str, data: TrainingData) -> dict[str, float]:
-        if self._first:
-            self._progress(f"evaluating on {split}", list(data.evaluated).index(split), len(data.evaluated))
-        found = trainer.predict(data.evaluated[split], metric_key_prefix="m").metrics or {}
-        return {
-            name.removeprefix("m_"): value for name, value in found.items() if not name.startswith(_TIMINGS)
-        }
+        situation = Situation(len(data.train), collator.labels, width, processes=process_count())
+        training = Training(
+            data,
+            collator,
+            work=self._work,
+            resume=self._resume,
+            announce=self._announce,
+            progress=self._progress,
+        )
+        return training.run(make, settle(config, situation))
 
     def save(
-        self,
-        model: PreTrainedModel,
-        tokenizer: PreTrainedTokenizerBase,
-        config: TrainingConfig,
-        data: TrainingData,
-        metrics: Metrics,
-    ) -> None:
+        self, trained: Trained, tokenizer: PreTrainedTokenizerBase, data: TrainingData
+    ) -> TrainingResult:
         """Write the model, its tokenizer and `run.json`, in the first process.
 
         Args:
-            model: What was trained.
-            tokenizer: Its tokenizer.
-            config: The options, resolved.
+            trained: What `train` returned.
+            tokenizer: The model's tokenizer.
             data: What `prepare` returned.
-            metrics: What `train` returned.
+
+        Returns:
+            The result, which is in place when the run ends.
         """
+        result = TrainingResult(self._output, trained.metrics)
         if not self._first:
-            return
+            return result
         folder = self._work / "result"
-        model.save_pretrained(folder)
+        trained.student.save_pretrained(folder)
         # How it was last told to pad and truncate is no part of a tokenizer.
         tokenizer.backend_tokenizer.no_truncation()
         tokenizer.backend_tokenizer.no_padding()
         tokenizer.save_pretrained(folder)
-        logs = self._work / _CHECKPOINTS / "runs"  # where transformers puts TensorBoard's
+        logs = trained.checkpoints / "runs"  # where transformers puts TensorBoard's
         if logs.is_dir():
             logs.rename(folder / logs.name)
         RunRecord(
             stage=self._stage,
             inputs={**self._origin, **_given(self._corpus.origin)},
-            config=config.as_dict(),
-            seed=config.seed,
+            config=trained.config.as_dict(),
+            seed=trained.config.seed,
             data=data_fingerprint(self._corpus, data.rows),
-            metrics=metrics,
-            notes=data.warnings,
+            metrics=trained.metrics,
+            notes=(*data.warnings, *trained.notes),
             duration_s=round(time.monotonic() - self._started, 1),
         ).write(folder)
+        return result
 
 
 def _given(origin: Mapping[str, Any]) -> dict[str, Any]:

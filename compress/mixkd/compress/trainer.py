@@ -16,18 +16,19 @@ from transformers import (
 from transformers.trainer_utils import EvalLoopOutput
 
 from mixkd import metrics
-from mixkd.compress.arguments import training_arguments
+from mixkd.compress.arguments import SELECTION, training_arguments
 from mixkd.compress.batches import LengthGroupedSampler
 from mixkd.compress.completion import complete_checkpoints, remove_checkpoint, seal_checkpoint
 from mixkd.compress.config import TrainingConfig
 from mixkd.compress.data import Collator, token_counts
 from mixkd.compress.mixup import Batch
 from mixkd.compress.objective import TARGETS, Objective, step_generator
-from mixkd.compress.reporting import ProgressReporter
+from mixkd.compress.reporting import EvaluateAtTheEnd, ProgressReporter
 from mixkd.errors import TrainingError
 from mixkd.progress import Progress, no_progress
 
 _KEPT_CHECKPOINTS = 2
+_TIE = 1e-9
 
 
 class ObjectiveTrainer(Trainer):
@@ -37,7 +38,7 @@ class ObjectiveTrainer(Trainer):
         objective: Its student is trained in place; its teacher is moved to the training's device.
         config: The stage's options, resolved.
         train: Training rows.
-        validation: Rows evaluated after every epoch.
+        validation: Rows evaluated about ten times.
         collator: Rows to batches.
         checkpoints: The folder for checkpoints.
         progress: Called with the steps done, and the loss and the validation metrics as they come.
@@ -65,17 +66,19 @@ class ObjectiveTrainer(Trainer):
 
         super().__init__(
             model=objective.student,
-            args=training_arguments(config, task, rows=len(train), checkpoints=checkpoints),
+            args=training_arguments(
+                config, rows=len(train), validation_rows=len(validation), checkpoints=checkpoints
+            ),
             train_dataset=train,
             eval_dataset=validation,
             data_collator=collator,
-            callbacks=[*callbacks, ProgressReporter(progress)],
+            callbacks=[EvaluateAtTheEnd(), *callbacks, ProgressReporter(progress)],
             compute_metrics=compute_metrics,
         )
         self.remove_callback(PrinterCallback)
         self.model_accepts_loss_kwargs = False  # every term is a mean over its batch
         self.objective: Objective = objective.to(self.args.device)
-        self._config = config
+        self.config = config
         self._lengths = token_counts(train)
         self._checkpoints = checkpoints
         self._micro_batch = (-1, -1)  # optimizer step, batch within it
@@ -111,7 +114,7 @@ class ObjectiveTrainer(Trainer):
         step = self.state.global_step
         batch = self._micro_batch[1] + 1 if self._micro_batch[0] == step else 0
         self._micro_batch = (step, batch)
-        return step_generator(self._config.seed, step=step, batch=batch, process=self.args.process_index)
+        return step_generator(self.config.seed, step=step, batch=batch, process=self.args.process_index)
 
     def prediction_step(
         self,
@@ -129,11 +132,16 @@ class ObjectiveTrainer(Trainer):
     def evaluation_loop(self, *arguments: Any, **options: Any) -> EvalLoopOutput:
         """Evaluate without changing the random state that dropout uses.
 
-        Starting a data loader draws a seed from it, and a run that is resumed from a checkpoint at the end of
-        an epoch doesn't evaluate that epoch again.
+        Starting a data loader draws a seed from it, and a run that is resumed from a checkpoint doesn't
+        repeat the evaluation that came before it.
         """
         with torch.random.fork_rng(devices=[]):
-            return super().evaluation_loop(*arguments, **options)
+            found = super().evaluation_loop(*arguments, **options)
+        values = found.metrics or {}
+        if (score := values.get(f"eval_{metrics.HEADLINE[self.objective.task]}")) is not None:
+            # Of states with the same score the last one: it has learned for longer.
+            values[f"eval_{SELECTION}"] = score + _TIE * self.state.global_step
+        return found
 
     def create_optimizer(self) -> torch.optim.Optimizer:
         """Make AdamW: no weight decay on biases and normalizations, another learning rate for the head."""
@@ -149,7 +157,7 @@ class ObjectiveTrainer(Trainer):
                 {
                     "params": parameters,
                     "weight_decay": self.args.weight_decay if decay else 0.0,
-                    "lr": self._config.head_learning_rate if head else self._config.learning_rate,
+                    "lr": self.config.head_learning_rate if head else self.config.learning_rate,
                 }
                 for (decay, head), parameters in groups.items()
             ],
@@ -159,7 +167,7 @@ class ObjectiveTrainer(Trainer):
 
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> LengthGroupedSampler:
         return LengthGroupedSampler(
-            self._lengths, batch_size=self.args.train_batch_size, seed=self._config.seed
+            self._lengths, batch_size=self.args.train_batch_size, seed=self.config.seed
         )
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
