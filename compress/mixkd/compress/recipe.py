@@ -4,6 +4,7 @@ They follow from the number of training texts, the task, the number of classes a
 numbers are measured over seven data sets: `benchmarks/defaults.py` holds them against a grid.
 """
 
+import math
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -70,7 +71,7 @@ def _epochs(rows: int, texts_per_step: int) -> float:
     """Return three epochs, more where those are under 1,000 steps, fewer where over 2,000; one at least."""
     one = -(-rows // texts_per_step)
     wanted = min(max(_EPOCHS, _LEAST_STEPS / one), max(1.0, _MOST_STEPS / one))
-    return min(round(wanted, 2), _MOST_EPOCHS)
+    return min(math.ceil(100 * wanted) / 100, _MOST_EPOCHS)
 
 
 def _rate(config: TrainingConfig, situation: Situation, batch: int) -> float:
