@@ -68,6 +68,16 @@ def test_what_is_given_stays() -> None:
     assert settle(given, Situation(2_000, BINARY, 384)) == given
 
 
+def test_steps_take_the_place_of_epochs() -> None:
+    config = chosen(2_000, steps=300)
+    assert (config.steps, config.epochs, config.batch_size) == (300, None, 16)
+
+
 def test_only_choices_of_its_own_are_tried_again_with_others() -> None:
     assert chosen(2_000).retries == chosen(2_000, batch_size=8).retries == 2
-    assert chosen(2_000, epochs=1).retries == chosen(2_000, learning_rate=1e-4).retries == 0
+    assert (
+        chosen(2_000, epochs=1).retries
+        == chosen(2_000, steps=9).retries
+        == chosen(2_000, learning_rate=1e-4).retries
+        == 0
+    )

@@ -233,6 +233,7 @@ def test_occupied_output_is_refused_unless_overwritten(teacher: Path, data: Path
         ({"beta": -1.0}, "--beta"),
         ({"max_length": 1}, "--max-length"),
         ({"student": "x", "student_layers": 2}, "--student"),
+        ({"steps": 3, "epochs": 1}, "--steps can't be combined with --epochs"),
         ({"alpha_sm": -1.0}, "--alpha-sm"),
         ({"dropout": 1.5}, "--dropout"),
     ],
@@ -260,6 +261,14 @@ def test_training_ends_in_one_line_when_its_loss_is_no_longer_finite(
     with pytest.raises(TrainingError, match=r"not a finite number at step \d+ of 36: lower --learning-rate"):
         train()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_training_takes_the_steps_it_is_asked_for(teacher: Path, data: Path, tmp_path: Path) -> None:
+    shown: list[tuple[str, int, int]] = []
+    config = DistillConfig(student_layers=1, steps=7, batch_size=16, max_length=32)  # an epoch has 4
+    distill(teacher, data, tmp_path / "out", config=config, progress=lambda *step: shown.append(step))
+    assert {(done, total) for what, done, total in shown if "training" in what} == {(i, 7) for i in range(8)}
+    assert any(what.startswith("step 7/7  validation") for what, _, _ in shown)
 
 
 def test_result_names_the_folder_and_the_metrics_of_every_split(

@@ -30,6 +30,8 @@ def planned_steps(config: TrainingConfig, rows: int) -> int:
         config: The options, settled.
         rows: Training rows.
     """
+    if config.steps is not None:
+        return config.steps
     batches = -(-rows // (settled(config.batch_size) * process_count()))
     return max(1, math.ceil(-(-batches // config.gradient_accumulation) * settled(config.epochs)))
 
@@ -53,13 +55,15 @@ def training_arguments(
     Raises:
         ConfigError: If the hardware lacks the precision, or an experiment tracker isn't installed.
     """
-    steps, epochs, batch = planned_steps(config, rows), settled(config.epochs), settled(config.batch_size)
-    interval = config.save_steps or _evaluation_interval(steps, epochs * rows, validation_rows)
+    steps, batch = planned_steps(config, rows), settled(config.batch_size)
+    texts = steps * batch * config.gradient_accumulation * process_count()
+    interval = config.save_steps or _evaluation_interval(steps, texts, validation_rows)
     precision = native_precision(config.precision)
     choosing = config.keep_best or config.early_stopping is not None
     return TrainingArguments(
         output_dir=str(checkpoints),
-        num_train_epochs=epochs,
+        num_train_epochs=config.epochs or 0.0,
+        max_steps=config.steps or -1,
         per_device_train_batch_size=batch,
         per_device_eval_batch_size=max(64, batch),
         gradient_accumulation_steps=config.gradient_accumulation,
@@ -88,7 +92,7 @@ def training_arguments(
     )
 
 
-def _evaluation_interval(steps: int, texts: float, validation_rows: int) -> int:
+def _evaluation_interval(steps: int, texts: int, validation_rows: int) -> int:
     """Return the steps between two evaluations: ten of them, fewer where they would take too long."""
     affordable = _EVALUATION_SHARE * _PASSES_PER_STEP * texts / max(validation_rows, 1)
     return max(1, -(-steps // max(2, min(_EVALUATIONS, int(affordable)))))

@@ -66,6 +66,9 @@ class TrainingConfig(Selection):
         otherwise="3, more for fewer than 1000 steps, fewer for more than 2000",
         above=0,
     )
+    steps: int | None = option(
+        None, "Optimizer steps, instead of --epochs.", group=Group.TRAINING, otherwise="by --epochs", least=1
+    )
     learning_rate: float | None = option(
         None,
         "Peak learning rate of AdamW, after 10 % warm-up.",
@@ -132,7 +135,7 @@ class TrainingConfig(Selection):
         None,
         "Attempts more, with another seed and half the rates, where a training ends at chance or diverges.",
         group=Group.TRAINING,
-        otherwise="2; 0 where --epochs or --learning-rate is given",
+        otherwise="2; 0 where --epochs, --steps or --learning-rate is given",
         least=0,
     )
     save_steps: int | None = option(
@@ -147,6 +150,12 @@ class TrainingConfig(Selection):
         "Where to log: none, tensorboard (to OUTPUT/runs), wandb, or another name that transformers knows.",
         group=Group.OUTPUT,
     )
+
+    def _problems(self) -> list[str]:
+        problems = super()._problems()
+        if self.epochs is not None and self.steps is not None:
+            problems.append("--steps can't be combined with --epochs")
+        return problems
 
     def with_length(self, longest: int) -> Self:
         """Return the options with `max_length` filled in.

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from mixkd.compress.arguments import planned_steps
+from mixkd.compress.arguments import planned_steps, process_count
 from mixkd.compress.config import settled
 from mixkd.compress.data import TrainingData, token_counts
 from mixkd.compress.mixup import Batch
@@ -30,10 +30,17 @@ def describe_plan(trainer: ObjectiveTrainer, data: TrainingData) -> str:
     texts = evaluations * len(data.evaluated["validation"]) + sum(map(len, data.evaluated.values()))
     step, text = _time_step(trainer, data), _time_text(trainer, data)
     return (
-        f"{steps} steps of {config.batch_size} texts ({config.epochs:g} epochs), learning rate "
-        f"{config.learning_rate:.2g}, of the head {config.head_learning_rate:.2g}; about "
+        f"{steps} steps of {config.batch_size} texts ({_epochs(trainer, len(data.train)):.3g} epochs), "
+        f"learning rate {config.learning_rate:.2g}, of the head {config.head_learning_rate:.2g}; about "
         f"{_rounded(steps * config.gradient_accumulation * step + texts * text)} on this machine"
     )
+
+
+def _epochs(trainer: ObjectiveTrainer, rows: int) -> float:
+    """Return how often each text is seen."""
+    config = trainer.config
+    per_step = settled(config.batch_size) * config.gradient_accumulation * process_count()
+    return config.epochs or settled(config.steps) * per_step / rows
 
 
 def _time_step(trainer: ObjectiveTrainer, data: TrainingData) -> float:

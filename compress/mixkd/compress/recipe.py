@@ -56,7 +56,7 @@ def settle(config: _Config, situation: Situation) -> _Config:
     return replace(
         config,
         batch_size=batch,
-        epochs=config.epochs or _epochs(situation.rows, texts_per_step),
+        epochs=config.epochs if config.steps else config.epochs or _epochs(situation.rows, texts_per_step),
         learning_rate=rate,
         head_learning_rate=config.head_learning_rate or rate * _head_factor(config, situation.labels),
         retries=config.retries if config.retries is not None else _retries(config),
@@ -94,4 +94,5 @@ def _head_factor(config: TrainingConfig, labels: LabelSpace) -> float:
 
 def _retries(config: TrainingConfig) -> int:
     """Return 2; what a user chose is not replaced by something else."""
-    return 2 if config.epochs is None and config.learning_rate is None else 0
+    chosen = (config.epochs, config.steps, config.learning_rate)
+    return 2 if chosen == (None, None, None) else 0
