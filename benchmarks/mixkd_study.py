@@ -3,13 +3,14 @@
     python -m benchmarks.mixkd_study run --data FOLDER --work FOLDER [--hours H] [--part 1/2]
     python -m benchmarks.mixkd_study table
 
-`run` trains one student after another and appends a line for each to `mixkd_study.jsonl`. Those that are there
-already are left out, so it can be stopped and started again at any time. All cells of a seed come before the
-next seed, so that whatever has been run is a balanced comparison. The teachers, made by `mkd finetune` with
-its defaults on the whole training split, stay in the work folder. `table` writes the tables of README.md.
+`run` trains one student after another and appends a line for each to `mixkd_study.jsonl`. Those that are
+there already are left out, so it can be stopped and started again at any time. All cells of a seed come
+before the next seed, so that whatever has been run is a balanced comparison. The teachers, made by
+`mkd finetune` with its defaults on the whole training split, stay in the work folder. `table` writes the
+tables of README.md.
 
-Between the methods everything but the weights of the objective is equal: the student's start, the texts, their
-order, the steps, the batch, the rates. The last state is taken, and nothing is chosen on any split.
+Between the methods everything but the weights of the objective is equal: the student's start, the texts,
+their order, the steps, the batch, the rates. The last state is taken; nothing is chosen on any split.
 """
 
 import argparse
