@@ -14,7 +14,6 @@ their order, the steps, the batch, the rates. The last state is taken; nothing i
 """
 
 import argparse
-import json
 import tempfile
 import time
 from collections.abc import Iterator
@@ -22,16 +21,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from benchmarks.lines import Lines
 from benchmarks.sets import SETS, DataSet
-from benchmarks.study_report import write_tables
-from mixkd.bench.drive.environment import read_environment
+from benchmarks.study_report import tables, write_between
 from mixkd.compress import DistillConfig, FinetuneConfig, Method, distill, finetune
 from mixkd.compress.config import MINILM
 from mixkd.runs import read_run
 
-LINES = Path(__file__).with_suffix(".jsonl")
+LINES = Lines(Path(__file__).with_suffix(".jsonl"))
 STEPS = 400
 LAYERS = 3
 SEEDS = 5
@@ -80,23 +77,12 @@ def run(arguments: argparse.Namespace) -> None:
     part, parts = (int(number) for number in arguments.part.split("/"))
     for number, cell in enumerate(cells(arguments.seeds)):
         # A part takes whole sets of a seed: two runs side by side don't need the same teacher at once.
-        if (number // len(METHODS)) % parts != part - 1 or asdict(cell) in [each["cell"] for each in lines()]:
+        if (number // len(METHODS)) % parts != part - 1 or LINES.has(asdict(cell)):
             continue
         if time.monotonic() > end:
             return
         data = SETS[cell.data]
-        teacher = teacher_of(data, arguments)
-        found = {"cell": asdict(cell), **train(cell, data, teacher, arguments)}
-        with LINES.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(found) + "\n")
-        print(found, flush=True)
-
-
-def lines() -> list[dict[str, Any]]:
-    """Return what was measured so far."""
-    if not LINES.is_file():
-        return []
-    return [json.loads(line) for line in LINES.read_text(encoding="utf-8").splitlines()]
+        LINES.add(asdict(cell), train(cell, data, teacher_of(data, arguments), arguments))
 
 
 def teacher_of(data: DataSet, arguments: argparse.Namespace) -> Path:
@@ -141,10 +127,6 @@ def train(cell: Cell, data: DataSet, teacher: Path, arguments: argparse.Namespac
         "learning_rate": record["config"]["learning_rate"],
         "teacher_queries": STEPS * data.batch * asked,
         "seconds": round(seconds, 1),
-        "threads": torch.get_num_threads(),
-        "processor": read_environment().processor,
-        "isa": read_environment().isa,
-        "mixkd": record["versions"]["mixkd"],
     }
 
 
@@ -165,7 +147,7 @@ def main() -> None:
     if arguments.command == "run":
         run(arguments)
     else:
-        write_tables(lines())
+        write_between("study", tables(LINES.read()))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ from scipy import stats
 from benchmarks.sets import SETS
 
 README = Path(__file__).with_name("README.md")
-BEGIN, END = "<!-- study: begin, written by mixkd_study.py table -->", "<!-- study: end -->"
 BASE = "kd"
 
 Line = Mapping[str, Any]
@@ -20,12 +19,22 @@ Scores = dict[str, dict[str, dict[int, float]]]
 """Set to method to seed to score."""
 
 
-def write_tables(lines: Sequence[Line]) -> None:
-    """Replace what stands between the marks in README.md."""
-    text = README.read_text(encoding="utf-8")
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
-    README.write_text(f"{before}{BEGIN}\n\n{tables(lines)}\n{END}{after}", encoding="utf-8")
+def write_between(name: str, body: str) -> None:
+    """Replace what stands between the marks of that name in README.md."""
+    before, _, after = _parts(name)
+    README.write_text(f"{before}\n\n{body.strip()}\n\n{after}", encoding="utf-8")
+
+
+def read_between(name: str) -> str:
+    """Return what stands there."""
+    return _parts(name)[1].strip()
+
+
+def _parts(name: str) -> tuple[str, str, str]:
+    begin, end = f"<!-- {name}: written by its table command -->", f"<!-- {name}: end -->"
+    before, rest = README.read_text(encoding="utf-8").split(begin)
+    body, after = rest.split(end)
+    return before + begin, body, end + after
 
 
 def tables(lines: Sequence[Line]) -> str:
@@ -67,7 +76,7 @@ def _means(scores: Scores, teachers: Mapping[str, float], methods: Sequence[str]
         if name in scores:
             values = [_spread(scores[name][method].values()) for method in methods]
             rows.append([name, SETS[name].about, f"{100 * teachers[name]:.1f}", *values])
-    return _markdown(rows)
+    return markdown(rows)
 
 
 def _differences(scores: Scores, methods: Sequence[str]) -> list[str]:
@@ -85,7 +94,7 @@ def _differences(scores: Scores, methods: Sequence[str]) -> list[str]:
                 means[method].append(statistics.mean(found))
         rows.append(row)
     rows.append(["mean of the sets", *(_difference(means[method]) for method in others)])
-    return _markdown(rows)
+    return markdown(rows)
 
 
 def paired(method: Mapping[int, float], base: Mapping[int, float]) -> list[float]:
@@ -121,6 +130,7 @@ def _spread(values: Iterable[float]) -> str:
     return f"{statistics.mean(found):.2f}" + (f" ± {statistics.stdev(found):.2f}" if len(found) > 1 else "")
 
 
-def _markdown(rows: Sequence[Sequence[str]]) -> list[str]:
+def markdown(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return a table's lines; the first row is its head."""
     head, *body = (f"| {' | '.join(row)} |" for row in rows)
     return [head, f"|{'---|' * len(rows[0])}", *body]

@@ -5,18 +5,24 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from benchmarks.mixkd_study import METHODS, SEEDS, cells, lines
+from benchmarks import defaults
+from benchmarks.lines import Lines
+from benchmarks.mixkd_study import LINES, METHODS, SEEDS, cells
 from benchmarks.sets import SETS
-from benchmarks.study_report import BEGIN, END, README, interval, paired, tables
+from benchmarks.study_report import interval, paired, read_between, tables
 
 
 def test_readme_holds_the_tables_of_the_lines() -> None:
-    text = README.read_text(encoding="utf-8")
-    assert text.split(BEGIN)[1].split(END)[0].strip() == tables(lines()).strip()
+    assert read_between("study") == tables(LINES.read()).strip()
 
 
-def test_no_cell_stands_twice() -> None:
-    assert max(Counter(str(line["cell"]) for line in lines()).values(), default=1) == 1
+def test_readme_holds_the_table_of_the_defaults() -> None:
+    assert read_between("defaults") == defaults.table(defaults.LINES.read()).strip()
+
+
+@pytest.mark.parametrize("study", [LINES, defaults.LINES])
+def test_no_cell_stands_twice(study: Lines) -> None:
+    assert max(Counter(str(line["cell"]) for line in study.read()).values(), default=1) == 1
 
 
 def test_every_beginning_of_the_study_is_balanced() -> None:
