@@ -16,7 +16,7 @@ SELECTION = "selection"
 """What the best state is chosen by; the trainer computes it."""
 
 _EVALUATIONS = 10
-_EVALUATION_SHARE = 0.25
+_EVALUATION_SHARE = 0.1
 """The evaluations take at most about this share of the training's own time."""
 
 _PASSES_PER_STEP = 3
