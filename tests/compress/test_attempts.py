@@ -68,6 +68,26 @@ def test_training_at_chance_tries_again_and_tells_how_often(
     assert told[-1] == f"{failed[2]}: more texts, or another model, may help"
 
 
+def test_resumed_run_goes_on_with_the_attempt_it_was_at(teacher: Path, noise: Path, tmp_path: Path) -> None:
+    config = FinetuneConfig(**QUICK, learning_rate=1e-3, retries=2)
+    finetune(teacher, noise, tmp_path / "whole", config=config)
+    second = tmp_path / "out.partial" / "checkpoints-2"
+
+    def stop(what: str, done: int, total: int) -> None:
+        if list(second.glob("checkpoint-*/complete")):
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        finetune(teacher, noise, tmp_path / "out", config=config, progress=stop)
+    told: list[str] = []
+    finetune(teacher, noise, tmp_path / "out", config=config, resume=True, announce=told.append)
+    assert (
+        len([line for line in told if "trying again" in line]) == 1
+    )  # the second attempt's; not the first's
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "out")]
+    assert weights[0] == weights[1]
+
+
 def test_training_that_learns_is_not_repeated(teacher: Path, data: Path, tmp_path: Path) -> None:
     config = FinetuneConfig(epochs=30, batch_size=8, max_length=32, learning_rate=3e-3, retries=2)
     told: list[str] = []
