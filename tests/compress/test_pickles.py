@@ -49,7 +49,7 @@ def interrupted(teacher: Path, data: Path, tmp_path_factory: pytest.TempPathFact
     folder = tmp_path_factory.mktemp("interrupted")
 
     def interrupt(what: str, done: int, total: int) -> None:
-        if list(folder.glob("out.partial/checkpoints/checkpoint-*/complete")):
+        if list(folder.glob("out.partial/checkpoints-1/checkpoint-*/complete")):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -62,7 +62,7 @@ def test_a_checkpoint_that_is_resumed_runs_no_code(
     interrupted: Path, teacher: Path, data: Path, tmp_path: Path, name: str
 ) -> None:
     shutil.copytree(interrupted, tmp_path / "copy")
-    checkpoint = complete_checkpoints(tmp_path / "copy" / "out.partial" / "checkpoints")[-1]
+    checkpoint = complete_checkpoints(tmp_path / "copy" / "out.partial" / "checkpoints-1")[-1]
     (checkpoint / "complete").unlink()
     plant(checkpoint / name, tmp_path / "mark", "torch")
     if name == "pytorch_model.bin":

@@ -10,7 +10,7 @@ from transformers import PreTrainedModel, set_seed
 
 from mixkd.compress.attempts import Attempts, chance_level
 from mixkd.compress.checkpoints import non_finite_weight
-from mixkd.compress.completion import check_checkpoint, complete_checkpoints
+from mixkd.compress.completion import check_checkpoint, complete_checkpoints, without_code
 from mixkd.compress.config import TrainingConfig, settled
 from mixkd.compress.data import Collator, TrainingData, has_labels
 from mixkd.compress.duration import describe_plan
@@ -151,7 +151,8 @@ class Training:
         complete = complete_checkpoints(checkpoints) if self._resume else []
         for checkpoint in complete if self._first else []:
             check_checkpoint(checkpoint)
-        trainer.train(resume_from_checkpoint=str(complete[-1]) if complete else None)
+        with without_code():
+            trainer.train(resume_from_checkpoint=str(complete[-1]) if complete else None)
         if name := non_finite_weight(trainer.objective.student):
             raise TrainingError(f"the trained weights are not finite ({name}): lower --learning-rate")
 
