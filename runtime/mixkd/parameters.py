@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
@@ -54,7 +55,8 @@ def with_options(
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command one option per field of some dataclasses; it gets an instance of each, by these names.
 
-    A tuple is an option that may be repeated; a type with a class method `parse` is read by it.
+    A tuple is an option that may be repeated; a type with a class method `parse` is read by it; one
+    of type `int | str` takes a number or a word.
 
     Args:
         config_file: Add `--config`: a file that gives what the command line leaves out, see `read_config`.
@@ -114,6 +116,8 @@ def _parameter(knob: "Field[Any]", hint: Any, presets: Mapping[str, Preset]) -> 
     several = get_origin(hint) is tuple
     kind: Any = get_args(hint)[0] if several else hint
     parse = getattr(kind, "parse", None)
+    if {int, str} <= set(get_args(kind)):  # such as 384 or auto
+        kind, parse = str, _number_or_word
     info = typer.Option(
         *names,
         help=about.help + _default(knob, presets),
@@ -124,6 +128,10 @@ def _parameter(knob: "Field[Any]", hint: Any, presets: Mapping[str, Preset]) -> 
     )
     annotation: Any = Annotated[(list[kind] if several else kind) | None, info]
     return inspect.Parameter(knob.name, _KEYWORD, default=None, annotation=annotation)
+
+
+def _number_or_word(text: str) -> int | str:
+    return int(text) if re.fullmatch(r"[+-]?[0-9]{1,9}", text) else text
 
 
 def _default(knob: "Field[Any]", presets: Mapping[str, Preset]) -> str:

@@ -81,9 +81,7 @@ def test_resumed_run_goes_on_with_the_attempt_it_was_at(teacher: Path, noise: Pa
         finetune(teacher, noise, tmp_path / "out", config=config, progress=stop)
     told: list[str] = []
     finetune(teacher, noise, tmp_path / "out", config=config, resume=True, announce=told.append)
-    assert (
-        len([line for line in told if "trying again" in line]) == 1
-    )  # not the first one again
+    assert len([line for line in told if "trying again" in line]) == 1  # not the first one again
     weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "out")]
     assert weights[0] == weights[1]
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from transformers import BertConfig, PreTrainedModel
 
-from mixkd.compress.config import Keep
+from mixkd.compress.shape import Keep
 from mixkd.compress.student import cut_layers, kept_layers, layer_count
 from mixkd.errors import ConfigError, ModelError
 from tests.tiny import ENCODERS, tiny_classifier

@@ -23,6 +23,7 @@ TESTS = (
     "compress/test_trainer",
     "compress/test_first_token",
     "compress/test_student",
+    "compress/test_narrowing",
     "export/test_exporters",
     "export/test_dead_positions",
     "export/test_attention",

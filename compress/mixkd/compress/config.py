@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Self, TypeVar
 
 from mixkd.compress.inputs import Selection
+from mixkd.compress.shape import StudentShape
 from mixkd.compress.weights import METHODS, Distance, Method, Mixing, Term, Weights
 from mixkd.errors import ConfigError
 from mixkd.options import Group, must_be, option
@@ -31,13 +32,6 @@ class TaskChoice(StrEnum):
     def task(self) -> Task | None:
         """The task; None where the labels decide."""
         return None if self is TaskChoice.AUTO else Task[self.name]
-
-
-class Keep(StrEnum):
-    """Which of the teacher's layers a student keeps."""
-
-    FIRST = "first"
-    EVEN = "even"
 
 
 class Precision(StrEnum):
@@ -194,24 +188,9 @@ def _in_methods(term: Term) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DistillConfig(TrainingConfig):
+class DistillConfig(StudentShape, TrainingConfig):
     """The options of `mkd distill`."""
 
-    student_layers: int | None = option(
-        None,
-        "Layers of the teacher that the student keeps.",
-        group=Group.STUDENT,
-        otherwise="half of them",
-        least=1,
-    )
-    keep: Keep = option(
-        Keep.FIRST, "Which layers it keeps: the first ones, or evenly spaced ones.", group=Group.STUDENT
-    )
-    student: str | None = option(
-        None,
-        "Start from this model instead: a folder or a hub name; mixing needs the teacher's tokenizer.",
-        group=Group.STUDENT,
-    )
     method: Method = option(
         Method.MIXKD,
         "The weights of the objective by name; each can be changed by its --alpha option.",
@@ -270,12 +249,6 @@ class DistillConfig(TrainingConfig):
     freeze_embeddings: bool = option(
         True, "Keep the teacher's word embeddings, untrained.", group=Group.TRAINING
     )
-
-    def _problems(self) -> list[str]:
-        problems = super()._problems()
-        if self.student is not None and self.student_layers is not None:
-            problems.append("--student-layers can't be combined with --student, which has its own layers")
-        return problems
 
     def weights(self) -> Weights:
         """Return the α of every term: the method's, and those that are given."""

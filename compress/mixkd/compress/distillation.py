@@ -10,7 +10,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from mixkd.compress.checkpoints import load_classifier, load_tokenizer, load_with_new_head, most_tokens
 from mixkd.compress.config import DistillConfig
 from mixkd.compress.data import Collator
+from mixkd.compress.importance import sample_batches
 from mixkd.compress.locate import find_model
+from mixkd.compress.narrowing import narrow, planned_widths
 from mixkd.compress.objective import Objective
 from mixkd.compress.run import TrainingResult, open_run
 from mixkd.compress.student import cut_layers, layer_count
@@ -71,11 +73,15 @@ def distill(
         model, own_tokenizer = load_classifier(folder), load_tokenizer(folder)
         labels = label_space_of(model.config.to_dict(), model=str(teacher))
         student, tokenizer, started_from = _student(model, own_tokenizer, folder, config)
+        widths = planned_widths(model, ffn=config.student_ffn, heads=config.student_heads)
         shared, weights = same_tokenizer(own_tokenizer, tokenizer), config.weights()
         _check_pair(weights, student, model, shared_tokenizer=shared)
         config = config.with_length(min(most_tokens(student, tokenizer), most_tokens(model, own_tokenizer)))
         prepared = run.prepare(labels, tokenizer, config, models=[folder, started_from])
         collator = Collator(tokenizer, labels)
+        if widths is not None:
+            texts = sample_batches(prepared.train, collator, progress=progress)
+            narrow(student, model, widths, texts, keep=config.keep, seed=config.seed)
         if weights[Term.KD] > 0 and weights[Term.HIDDEN] == 0:
             # The teacher's logits on each original text are computed once, not once per epoch.
             known = run.ask_teacher(model, own_tokenizer, labels, prepared, config, same_tokenizer=shared)

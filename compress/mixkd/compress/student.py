@@ -2,11 +2,12 @@
 
 import copy
 import re
+from typing import Any
 
 from torch import Tensor, nn
 from transformers import AutoModelForSequenceClassification, PretrainedConfig, PreTrainedModel
 
-from mixkd.compress.config import Keep
+from mixkd.compress.shape import Keep
 from mixkd.errors import ConfigError, ModelError
 
 
@@ -56,6 +57,18 @@ def kept_layers(total: int, layers: int, keep: Keep) -> list[int]:
     if keep is Keep.FIRST:
         return list(range(layers))
     return [i * total // layers for i in range(layers)]
+
+
+def layers_of(model: PreTrainedModel) -> list[nn.Module]:
+    """Return the layers, first to last; where layers share their weights (ALBERT), each of those once.
+
+    Raises:
+        ModelError: If the architecture has no list of layers.
+    """
+    if hasattr(model.config, "num_hidden_groups"):
+        groups: Any = model.get_submodule(f"{model.base_model_prefix}.encoder.albert_layer_groups")
+        return [layer for group in groups for layer in group.albert_layers]
+    return list(model.get_submodule(_layer_list_name(model)).children())
 
 
 def _cut_config(config: PretrainedConfig, kept: list[int]) -> PretrainedConfig:

@@ -17,6 +17,7 @@ from mixkd.export.account import Account
 from mixkd.export.card import write_card
 from mixkd.export.config import ExportConfig, Rows
 from mixkd.export.convert import check_exporter, convert
+from mixkd.export.dead_heads import without_dead_heads
 from mixkd.export.files import make_manifest, write_details, write_graphs, write_tokenizer
 from mixkd.export.graph.probabilities import add_probabilities
 from mixkd.export.graph.rewrite import rewrite
@@ -146,7 +147,9 @@ def _make(
     judge, chooser, used = _ask_student(folder, opened, corpus, config)
     step(_CONVERT)
     longest = opened.max_length
-    traced = convert(opened.model, opened.inputs, max_length=longest, exporter=config.exporter)
+    traced = convert(
+        without_dead_heads(opened.model), opened.inputs, max_length=longest, exporter=config.exporter
+    )
     fp32, rewrites = rewrite(traced, max_length=longest)
     add_probabilities(fp32, opened.task)
     step(_QUANTIZE)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mixkd.compress.checkpoints import input_names, load_classifier, load_tokenizer, most_tokens
 from mixkd.export.convert import convert
+from mixkd.export.dead_heads import without_dead_heads
 from mixkd.export.graph.rewrite import rewrite
 from mixkd.outputs import clear_write_errors
 from mixkd.runtime.encoding import Text
@@ -68,7 +69,7 @@ def export_fp32(model: Path, onnx_file: Path) -> None:
     """
     loaded = load_classifier(model, attention="eager")
     inputs, longest = input_names(loaded, load_tokenizer(model)), most_tokens(loaded)
-    graph, _ = rewrite(convert(loaded, inputs, max_length=longest), max_length=longest)
+    graph, _ = rewrite(convert(without_dead_heads(loaded), inputs, max_length=longest), max_length=longest)
     with clear_write_errors(onnx_file):
         onnx_file.parent.mkdir(parents=True, exist_ok=True)
         onnx.save(graph, onnx_file)

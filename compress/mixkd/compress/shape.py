@@ -1,0 +1,67 @@
+"""The options of a student's shape: its layers, feed-forward neurons and attention heads.
+
+Nothing heavy is imported here, so that `mkd --help` stays instant.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mixkd.compress.inputs import Selection
+from mixkd.options import Group, flag_of, must_be, option
+
+AUTO = "auto"
+"""The value of `--student-ffn` that leaves the width to mkd."""
+
+
+class Keep(StrEnum):
+    """Which of the teacher's layers a student keeps."""
+
+    FIRST = "first"
+    EVEN = "even"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudentShape(Selection):
+    """What a student is made of: parts of its teacher, or another model."""
+
+    student_layers: int | None = option(
+        None,
+        "Layers of the teacher that the student keeps.",
+        group=Group.STUDENT,
+        otherwise="half of them",
+        least=1,
+    )
+    keep: Keep = option(
+        Keep.FIRST, "Which layers it keeps: the first ones, or evenly spaced ones.", group=Group.STUDENT
+    )
+    student_ffn: int | str | None = option(
+        None,
+        "Feed-forward neurons that each layer keeps, the most important ones; auto keeps half of the "
+        "teacher's.",
+        group=Group.STUDENT,
+        otherwise="all of them",
+        least=1,
+    )
+    student_heads: int | None = option(
+        None,
+        "Attention heads that each layer keeps, the most important ones.",
+        group=Group.STUDENT,
+        otherwise="all of them",
+        least=1,
+    )
+    student: str | None = option(
+        None,
+        "Start from this model instead: a folder or a hub name; mixing needs the teacher's tokenizer.",
+        group=Group.STUDENT,
+    )
+
+    def _problems(self) -> list[str]:
+        problems = super()._problems()
+        if isinstance(self.student_ffn, str) and self.student_ffn != AUTO:
+            problems.append(must_be("student_ffn", f"a number or {AUTO}", self.student_ffn))
+        if self.student is None:
+            return problems
+        for name in ("student_layers", "student_ffn", "student_heads"):
+            if getattr(self, name) is not None:
+                problems.append(f"{flag_of(name)} can't be combined with --student, which has its own shape")
+        return problems
