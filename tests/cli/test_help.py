@@ -69,7 +69,8 @@ def test_every_command_prints_json_when_asked(mkd: Mkd, command: str) -> None:
     [
         (
             "distill",
-            "--teacher --data --output --student-layers --method --alpha-sm --alpha-tmkd --alpha-kd --beta "
+            "--teacher --data --output --student-layers --student-ffn --student-heads "
+            "--method --alpha-sm --alpha-tmkd --alpha-kd --beta "
             "--mixup-ratio --distance --temperature --epochs --learning-rate --batch-size --max-length "
             "--seed --text-column --text2-column --label-column --overwrite --resume --config --student "
             "--augmented",

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -27,16 +28,23 @@ _server = multiprocessing.get_context("forkserver")
 _server.set_forkserver_preload(["mixkd.compress.distillation"])
 
 
-def run(teacher: Path, data: Path, output: Path, resume: bool, options: dict[str, int]) -> None:
+def run(teacher: Path, data: Path, output: Path, resume: bool, options: dict[str, int | str]) -> None:
     torch.set_num_threads(1)  # bit-equal sums whatever machine runs the tests
     config = DistillConfig(batch_size=4, max_length=32, student_layers=2, dropout=0.1, **options)  # type: ignore[arg-type]  # all of them whole numbers
     distill(str(teacher), open_corpus(data), output, config=config, resume=resume)
 
 
 def start(
-    teacher: Path, data: Path, output: Path, *, resume: bool = False, epochs: int = 12, save_steps: int = 7
+    teacher: Path,
+    data: Path,
+    output: Path,
+    *,
+    resume: bool = False,
+    epochs: int = 12,
+    save_steps: int = 7,
+    **more: int | str,
 ) -> BaseProcess:
-    options = {"epochs": epochs, "save_steps": save_steps}
+    options = {"epochs": epochs, "save_steps": save_steps, **more}
     process = _server.Process(target=run, args=(teacher, data, output, resume, options))
     process.start()
     return process
@@ -119,6 +127,21 @@ def test_resume_with_other_options_is_refused(teacher: Path, data: Path, tmp_pat
     assert has_checkpoint(output)  # nothing is lost by asking
     with pytest.raises(OutputError, match="--resume continues it, --overwrite starts again"):
         distill(str(teacher), open_corpus(data), output, config=config)
+
+
+def test_narrowed_student_resumes_to_the_weights_of_an_uninterrupted_run(
+    teacher: Path, data: Path, tmp_path: Path
+) -> None:
+    whole, output = tmp_path / "whole", tmp_path / "out"
+    shape: dict[str, Any] = {"student_ffn": "auto", "student_heads": 1}
+    finish(start(teacher, data, whole, **shape))
+    process = start(teacher, data, output, **shape)
+    wait_until(lambda: len(checkpoints(output, COMPLETE)) >= 2, process)
+    kill(process)
+    with pytest.raises(ConfigError, match="other options"):
+        run(teacher, data, output, True, {"epochs": 12, "save_steps": 7, "student_ffn": 12})
+    finish(start(teacher, data, output, resume=True, **shape))
+    assert (output / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
 
 
 def test_resume_on_edited_data_is_refused(teacher: Path, data: Path, tmp_path: Path) -> None:

@@ -35,9 +35,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.parametrize(
+    "shape", [{}, {"student_ffn": "auto", "student_heads": 1}], ids=["whole", "narrowed"]
+)
 @pytest.mark.parametrize("kind", ENCODERS)
 def test_encoder_goes_the_whole_way_and_int8_answers_as_pytorch(
-    kind: str, data: Path, tmp_path: Path
+    kind: str, shape: dict[str, Any], data: Path, tmp_path: Path
 ) -> None:
     torch.set_num_threads(1)
     layers = {"n_layers" if kind == "distilbert" else "num_hidden_layers": 3}
@@ -45,9 +48,8 @@ def test_encoder_goes_the_whole_way_and_int8_answers_as_pytorch(
     corpus = open_corpus(data)
     quick: dict[str, Any] = {"epochs": 4.0, "batch_size": 16, "max_length": 32, "learning_rate": 1e-3}
     teacher = finetune(str(encoder), corpus, tmp_path / "teacher", config=FinetuneConfig(**quick))
-    student = distill(
-        str(teacher.folder), corpus, tmp_path / "student", config=DistillConfig(student_layers=2, **quick)
-    )
+    config = DistillConfig(student_layers=2, **shape, **quick)
+    student = distill(str(teacher.folder), corpus, tmp_path / "student", config=config)
     model = AutoModelForSequenceClassification.from_pretrained(student.folder).eval()
     assert getattr(model.config, "num_hidden_layers", None) == 2
     # Accuracy isn't what this is about: the tiny student knows little, and 60 texts tell it coarsely.

@@ -135,6 +135,9 @@ def test_table_prints_correlations_as_numbers() -> None:
 
 def test_training_is_read_from_a_file_but_for_the_student(tmp_path: Path) -> None:
     file = tmp_path / "training.toml"
-    file.write_text('method = "tmkd"\nstudent-layers = 2\nepochs = 5.0\n', encoding="utf-8")
+    file.write_text(
+        'method = "tmkd"\nstudent-layers = 2\nstudent-ffn = "auto"\nepochs = 5.0\n', encoding="utf-8"
+    )
     config = read_distillation(file, epochs=1.0)
     assert (config.method, config.epochs, config.student_layers) == ("tmkd", 1.0, None)
+    assert config.student_ffn is None

@@ -28,8 +28,8 @@ from mixkd.compress.mixup import Batch
 from mixkd.compress.processes import process_state
 from mixkd.progress import Progress, no_progress
 
-MEASURED = 1024
-"""Texts that importance is measured on; with twice as many the same neurons are kept but for 2 %."""
+MEASURED = 2048
+"""Texts that importance is measured on; half of them choose 93 % of the same neurons, where half are kept."""
 
 _BATCH = 64
 

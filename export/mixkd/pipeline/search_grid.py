@@ -128,6 +128,11 @@ def read_distillation(file: Path | None, *, epochs: float | None) -> DistillConf
         epochs: Passes over the texts; None takes the file's.
     """
     values = read_config(file, DistillInputs, DistillConfig)
-    own = {f.name for f in fields(DistillConfig)} - {"student", "student_layers"}
+    own = {f.name for f in fields(DistillConfig)} - {
+        "student",
+        "student_layers",
+        "student_ffn",
+        "student_heads",
+    }
     chosen = {name: value for name, value in values.items() if name in own}
     return DistillConfig(**(chosen if epochs is None else {**chosen, "epochs": epochs}))
