@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from mixkd.compress.narrowing import Widths
 from mixkd.corpus.corpus import open_corpus
 from mixkd.export import export
 from mixkd.export.config import ExportConfig
@@ -26,19 +27,37 @@ class Answers:
 
 @pytest.fixture(scope="session")
 def student_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("student")
-    write_clinc150_student(folder / "student")
+    return _bundle(tmp_path_factory.mktemp("student"))
+
+
+@pytest.fixture(scope="session")
+def answers(student_bundle: Path) -> Answers:
+    return _answers(student_bundle)
+
+
+@pytest.fixture(scope="session")
+def narrowed_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle whose layers have fewer neurons, and different numbers of heads."""
+    return _bundle(tmp_path_factory.mktemp("narrowed"), Widths(ffn=768, heads=8))
+
+
+@pytest.fixture(scope="session")
+def narrowed_answers(narrowed_bundle: Path) -> Answers:
+    return _answers(narrowed_bundle)
+
+
+def _bundle(folder: Path, widths: Widths | None = None) -> Path:
+    write_clinc150_student(folder / "student", widths)
     config = ExportConfig(with_tokenizer=True)
     export(folder / "student", folder / "bundle", config=config)
     return folder / "bundle"
 
 
-@pytest.fixture(scope="session")
-def answers(student_bundle: Path) -> Answers:
+def _answers(bundle: Path) -> Answers:
     rows = list(open_corpus("clinc150").read("test"))
     rows = rows[:: len(rows) // TEXTS][:TEXTS]
     texts = [row.text for row in rows]
-    labels = [answer.label for answer in Classifier.load(student_bundle, threads=1).predict(texts)]
+    labels = [answer.label for answer in Classifier.load(bundle, threads=1).predict(texts)]
     # A student that had learned nothing could agree by always saying the same.
     assert sum(row.label == label for row, label in zip(rows, labels, strict=True)) > TEXTS / 2
     return Answers(texts, labels)

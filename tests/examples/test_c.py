@@ -61,6 +61,13 @@ def test_c_gives_pythons_labels(student_bundle: Path, answers: Answers, built: P
     assert ask([str(built / "classify"), str(student_bundle)], answers.texts, tmp_path) == answers.labels
 
 
+def test_c_gives_pythons_labels_for_a_narrowed_student(
+    narrowed_bundle: Path, narrowed_answers: Answers, built: Path, tmp_path: Path
+) -> None:
+    command = [str(built / "classify"), str(narrowed_bundle)]
+    assert ask(command, narrowed_answers.texts, tmp_path) == narrowed_answers.labels
+
+
 def test_c_reads_the_manifest_and_tokenises_every_character(student_bundle: Path, built: Path) -> None:
     library = Library(built)
     bundle, manifest = library.read(student_bundle), open_bundle(student_bundle).manifest

@@ -25,6 +25,14 @@ def test_node_gives_pythons_labels(student_bundle: Path, answers: Answers, tmp_p
     assert ask(command, answers.texts, tmp_path) == answers.labels
 
 
+def test_node_gives_pythons_labels_for_a_narrowed_student(
+    narrowed_bundle: Path, narrowed_answers: Answers, tmp_path: Path
+) -> None:
+    node = need("node", package="nodejs")
+    command = [node, str(copy_example("node", tmp_path) / "classify.mjs"), str(narrowed_bundle)]
+    assert ask(command, narrowed_answers.texts, tmp_path) == narrowed_answers.labels
+
+
 def test_node_abstains_below_the_bundles_threshold(
     student_bundle: Path, answers: Answers, tmp_path: Path
 ) -> None:
