@@ -1,5 +1,6 @@
 """Distillation: a teacher and texts to a student."""
 
+import copy
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -88,7 +89,10 @@ def distill(
             prepared, collator = prepared.numbered(), Collator(tokenizer, labels, teacher_logits=known)
 
         def objective() -> Objective:
-            return _objective(_student(model, own_tokenizer, folder, config)[0], model, labels.task, config)
+            # A part of the teacher starts every attempt as it is, another model with another new head.
+            part = config.student is None
+            start = copy.deepcopy(student) if part else _student(model, own_tokenizer, folder, config)[0]
+            return _objective(start, model, labels.task, config)
 
         trained = run.train(objective, prepared, collator, config, width=student.config.hidden_size)
         return run.save(trained, tokenizer, prepared)
