@@ -15,13 +15,13 @@ from mixkd.compress.families import FAMILIES, linear_in
 from mixkd.compress.narrowing import Widths, narrow
 from mixkd.compress.student import cut_layers, layers_of
 from mixkd.export import ExportConfig, export
-from mixkd.export.convert import convert
 from mixkd.export.dead_heads import without_dead_heads
 from mixkd.export.graph.graph import all_nodes, attribute
 from mixkd.export.graph.rewrite import rewrite
 from mixkd.export.judge.reference import TorchModel, export_fp32
 from mixkd.export.sessions import session_of
 from mixkd.runtime import Classifier
+from tests.export.conftest import trace
 from tests.tiny import ENCODERS, tiny_classifier, tiny_texts, write_answers, write_student
 
 HEADS: Mapping[str, Any] = {"num_attention_heads": 4, "n_heads": 4, "num_hidden_layers": 3, "n_layers": 3}
@@ -59,8 +59,8 @@ def weights(graph: onnx.ModelProto) -> int:
 def test_graph_without_dead_heads_answers_as_the_whole_model(kind: str) -> None:
     student = narrowed(kind, ffn=16, heads=3)
     state = copy.deepcopy(student.state_dict())
-    whole = convert(student)
-    graph, report = rewrite(convert(without_dead_heads(student)), max_length=46)
+    whole = trace(student)
+    graph, report = rewrite(trace(without_dead_heads(student)), max_length=46)
     assert report.exact
     assert report.narrowed > 0
     with torch.inference_mode():
@@ -68,13 +68,13 @@ def test_graph_without_dead_heads_answers_as_the_whole_model(kind: str) -> None:
     np.testing.assert_allclose(answers(graph), expected, rtol=1e-4, atol=1e-5)
     # Four channels fewer in each of the four products of an attention.
     layers = 1 if kind == "albert" else 2
-    assert weights(whole) - weights(convert(without_dead_heads(student))) == layers * 4 * 16 * 4
+    assert weights(whole) - weights(trace(without_dead_heads(student))) == layers * 4 * 16 * 4
     assert all(torch.equal(tensor, state[name]) for name, tensor in student.state_dict().items())
 
 
 @pytest.mark.parametrize("kind", ["bert", "roberta", "distilbert", "electra", "albert", "xlm-roberta"])
 def test_narrower_attention_is_one_node_of_fewer_heads(kind: str) -> None:
-    model, report = rewrite(convert(without_dead_heads(narrowed(kind, ffn=None, heads=1))), max_length=46)
+    model, report = rewrite(trace(without_dead_heads(narrowed(kind, ffn=None, heads=1))), max_length=46)
     assert report.attentions == report.fused_attentions == 2
     nodes = [node for node in all_nodes(model.graph) if node.op_type == "MultiHeadAttention"]
     assert [attribute(node, "num_heads") for node in nodes] == [1] * 4
@@ -95,7 +95,7 @@ def test_layers_may_keep_different_numbers_of_heads_and_one_none() -> None:
     assert [attention.num_attention_heads for attention in attentions] == [1, 4, 3]
     with torch.inference_mode():
         expected = model(**batch()).logits.numpy()
-    np.testing.assert_allclose(answers(convert(smaller)), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(answers(trace(smaller)), expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.fixture(scope="module")
