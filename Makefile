@@ -11,7 +11,7 @@ quickstart: .venv/quickstart.stamp
 test: .venv/dev.stamp
 	$(MAKE) check
 	$(BIN)/python -m pytest --cache-clear -m alone --cov
-	$(BIN)/python -m pytest -m 'not alone' -n 2 --dist worksteal --cov --cov-append
+	$(BIN)/python -m pytest -m 'not alone' -n 2 --dist worksteal --cov --cov-append --cov-fail-under 93
 
 test-skipped: .venv/dev.stamp
 	$(BIN)/python -m pytest --skipped-last-time
