@@ -57,7 +57,7 @@ class TrainingConfig(Selection):
         None,
         "Passes over the training texts.",
         group=Group.TRAINING,
-        otherwise="3, more for fewer than 1000 steps, fewer for more than 2000",
+        otherwise="3; more below 1,000 steps, fewer above 64,000 texts",
         above=0,
     )
     steps: int | None = option(

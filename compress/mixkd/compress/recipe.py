@@ -20,7 +20,7 @@ _BATCHES = ((5_000, 16), (50_000, 32))
 _LARGE_BATCH = 64
 _EPOCHS = 3.0
 _LEAST_STEPS = 1_000
-_MOST_STEPS = 2_000
+_MOST_TEXTS = 64_000
 _MOST_EPOCHS = 30.0
 _FEW_CLASSES = 10
 _MOST_RATE = 1e-3
@@ -68,9 +68,9 @@ def _batch_size(rows: int) -> int:
 
 
 def _epochs(rows: int, texts_per_step: int) -> float:
-    """Return three epochs, more where those are under 1,000 steps, fewer where over 2,000; one at least."""
-    one = -(-rows // texts_per_step)
-    wanted = min(max(_EPOCHS, _LEAST_STEPS / one), max(1.0, _MOST_STEPS / one))
+    """Return three epochs; more where those are under 1,000 steps, fewer where over 64,000 texts."""
+    wanted = max(_EPOCHS, _LEAST_STEPS / -(-rows // texts_per_step))
+    wanted = max(1.0, min(wanted, _MOST_TEXTS / rows))
     return min(math.ceil(100 * wanted) / 100, _MOST_EPOCHS)
 
 
