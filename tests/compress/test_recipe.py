@@ -48,10 +48,15 @@ def test_processes_and_accumulated_batches_make_a_step_larger() -> None:
 
 
 def test_narrow_models_and_large_batches_take_larger_steps() -> None:
-    base, narrow = chosen(20_000, width=768), chosen(20_000, width=384)
+    base, narrow = chosen(20_000, INTENTS, width=768), chosen(20_000, INTENTS, width=384)
     assert (base.learning_rate, narrow.learning_rate) == (5e-5, 2e-4)
-    assert chosen(2_000, width=768).learning_rate == 2.5e-5
-    assert chosen(20_000, width=64).learning_rate == 1e-3
+    assert chosen(2_000, INTENTS, width=768).learning_rate == pytest.approx(5e-5 / 2**0.5)
+    assert chosen(200_000, INTENTS, width=768).learning_rate == pytest.approx(5e-5 * 2**0.5)
+    assert chosen(20_000, INTENTS, width=64).learning_rate == 1e-3
+
+
+def test_few_classes_take_smaller_steps() -> None:
+    assert chosen(20_000, BINARY).learning_rate == chosen(20_000, SCORE).learning_rate == 1e-4
 
 
 def test_new_head_of_many_classes_learns_faster() -> None:
