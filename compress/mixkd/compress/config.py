@@ -67,7 +67,7 @@ class TrainingConfig(Selection):
         None,
         "Peak learning rate of AdamW, after 10 % warm-up.",
         group=Group.TRAINING,
-        otherwise="by the model's width and the batch size",
+        otherwise="by the model's width, the batch size and the classes",
         above=0,
     )
     head_learning_rate: float | None = option(

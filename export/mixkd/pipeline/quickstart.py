@@ -143,7 +143,14 @@ def _teacher_config(smoke: bool, seed: int) -> FinetuneConfig:
 
 
 def _student_config(smoke: bool, seed: int) -> DistillConfig:
-    return DistillConfig(epochs=3 if smoke else 2, student_layers=STUDENT_LAYERS, max_length=64, seed=seed)
+    return DistillConfig(
+        epochs=3 if smoke else 2,
+        batch_size=64,
+        learning_rate=4e-4,
+        student_layers=STUDENT_LAYERS,
+        max_length=64,
+        seed=seed,
+    )
 
 
 def _bench_config(smoke: bool, seed: int) -> BenchConfig:
