@@ -116,14 +116,15 @@ def _parameter(knob: "Field[Any]", hint: Any, presets: Mapping[str, Preset]) -> 
     several = get_origin(hint) is tuple
     kind: Any = get_args(hint)[0] if several else hint
     parse = getattr(kind, "parse", None)
+    shown = "<str>" if parse else None
     if {int, str} <= set(get_args(kind)):  # such as 384 or auto
-        kind, parse = str, _number_or_word
+        kind, parse, shown = str, _number_or_word, "<int|str>"
     info = typer.Option(
         *names,
         help=about.help + _default(knob, presets),
         show_default=False,
         parser=parse,
-        metavar="TEXT" if parse else None,
+        metavar=shown,
         rich_help_panel=Group.REQUIRED if knob.default is MISSING else about.group,
     )
     annotation: Any = Annotated[(list[kind] if several else kind) | None, info]
