@@ -15,7 +15,7 @@ from mixkd.corpus.corpus import built_in_file
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 INTENTS = ("transfer", "alarm", "weather", "translate", "balance", "timer")
-TEXTS = {"train": 60, "validation": 20, "test": 30}
+TEXTS = {"train": 15, "validation": 20, "test": 30}
 
 ELSEWHERE = {
     "make quickstart": "tests/end_to_end/test_quickstart.py::test_every_stage_left_its_folder_and_its_record",
