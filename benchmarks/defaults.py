@@ -146,3 +146,7 @@ def main() -> None:
         run(arguments)
     else:
         write_between("defaults", table(LINES.read()))
+
+
+if __name__ == "__main__":
+    main()
