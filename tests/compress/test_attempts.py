@@ -113,8 +113,7 @@ def test_unlabelled_validation_texts_judge_nothing(teacher: Path, noise: Path, t
         texts = [line.split("\t")[0] for line in file.read_text(encoding="utf-8").splitlines()]
         file.write_text("\n".join(texts) + "\n", encoding="utf-8")
     told: list[str] = []
-    result = distill(
-        teacher, noise, tmp_path / "out", config=DistillConfig(student_layers=1), announce=told.append
-    )
+    config = DistillConfig(student_layers=1, early_stopping=2)
+    result = distill(teacher, noise, tmp_path / "out", config=config, announce=told.append)
     assert not [line for line in told if "chance" in line]
     assert "accuracy" not in result.metrics["validation"]

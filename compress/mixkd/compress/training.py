@@ -93,7 +93,8 @@ class Training:
             TrainingError: If the loss, or a weight, of the last attempt is no longer a finite number.
         """
         if not has_labels(self._data.evaluated[_VALIDATION]):
-            config = replace(config, keep_best=False, retries=0)  # there is nothing to judge by
+            # There is nothing to judge by.
+            config = replace(config, keep_best=False, early_stopping=None, retries=0)
         attempts = Attempts(self._work / "attempts.json", write=self._first)
         while True:
             chosen, last = attempts.next_config(config), len(attempts.failed) >= settled(config.retries)
