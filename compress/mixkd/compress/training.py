@@ -1,5 +1,6 @@
 """The training itself: one attempt, or several until one is better than chance."""
 
+import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -108,6 +109,8 @@ class Training:
             if trained is not None:
                 return trained
             process_state().wait_for_everyone()
+            if self._first:
+                shutil.rmtree(self._checkpoints(len(attempts.failed)), ignore_errors=True)
             self._announce(f"{attempts.failed[-1]}; trying again with another seed and half the rates")
 
     def _attempt(
@@ -115,7 +118,7 @@ class Training:
     ) -> Trained | None:
         """Return what an attempt made; None where it is no better than chance and isn't the last."""
         number = len(attempts.failed) + 1
-        checkpoints = self._work / f"{CHECKPOINTS}-{number}"
+        checkpoints = self._checkpoints(number)
         set_seed(config.seed)
         objective = make()
         set_seed(config.seed)
@@ -147,6 +150,9 @@ class Training:
             return Trained(
                 student, config, self._all_metrics(trainer, metrics), checkpoints, attempts.notes()
             )
+
+    def _checkpoints(self, attempt: int) -> Path:
+        return self._work / f"{CHECKPOINTS}-{attempt}"
 
     def _train(self, trainer: ObjectiveTrainer, checkpoints: Path) -> None:
         complete = complete_checkpoints(checkpoints) if self._resume else []
