@@ -9,7 +9,7 @@ set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 python=${PYTHON:-python3}
-scratch=$(mktemp -d)
+scratch=$(mktemp -d -p /var/tmp) # a test mounts a full disk over /tmp
 trap 'rm -rf "$scratch"' EXIT
 
 wheel=${1:-}

@@ -54,6 +54,10 @@ class Device:
         return notes.read_text().splitlines() if notes.exists() else []
 
 
+ENDLESS = "it said more than 1024 MiB in all"
+"""Which of two limits ends a flood depends on how fast the machine writes it."""
+
+
 @pytest.fixture(scope="module")
 def device_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Path]]:
     folder = tmp_path_factory.mktemp("device")
@@ -148,7 +152,7 @@ def test_only_the_folder_that_was_made_is_removed(device: Device) -> None:
     [
         ("mktemp", "sleep 60", r"no answer for 5 s \(connect_timeout\)"),
         ("mktemp", "yes", "its answer is longer than 64 KiB"),
-        ("mktemp", "yes >&2", r"no answer for 5 s \(connect_timeout\)"),
+        ("mktemp", "yes >&2", rf"no answer for 5 s \(connect_timeout\)|{ENDLESS}"),
         ("mktemp", "printf '\\033[2Jsome error' >&2; exit 1", r"exit code 1: \\x1b\[2Jsome error"),
         ("tar", "sleep 60", r"no answer for 5 s \(reply_timeout\)"),
         ("tar", "cat >/dev/null; yes", "its answer is longer than 64 KiB"),
@@ -170,7 +174,7 @@ def test_command_that_hangs_or_never_stops_ends_in_one_line(
         ("while read -r line; do printf half; sleep 60; done", r"no answer for 5 s \(reply_timeout\)"),
         ("tr '\\0' x </dev/zero", "its answer is longer than 32 MiB"),
         ("yes", "an invalid answer to 'load': it is not JSON"),
-        ("yes >&2", r"no answer for 5 s \(reply_timeout\)"),
+        ("yes >&2", rf"no answer for 5 s \(reply_timeout\)|{ENDLESS}"),
         ("cat", "it is neither an answer nor an error"),
         ("""printf '{"error": "\\033[2J\\\\n\\\\u001b]0;x"}\\n'""", r"it is not JSON"),
         ("""printf '{"error": "a\\\\n\\\\u001b]0;b"}\\n'""", r"a\\n\\x1b\]0;b"),
