@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks.lines import Lines
 from benchmarks.sets import SETS
-from benchmarks.study_report import markdown, write_between
+from benchmarks.study_report import NO_LINES, markdown, write_between
 from mixkd.compress import DistillConfig, FinetuneConfig, distill, finetune
 from mixkd.compress.config import MINILM
 from mixkd.runs import read_run
@@ -29,7 +29,7 @@ MAX_LENGTH = 128
 PLAIN = {"learning_rate": 2e-5, "head_learning_rate": 2e-5, "epochs": 3, "batch_size": 32, "keep_best": False}
 RATES = {"teacher": (5e-5, 1e-4, 2e-4), "student": (1e-4, 2e-4, 4e-4)}
 EPOCHS_AND_BATCH = ((3, 32), (6, 16), (10, 32))
-WHOLE = {"sst2": {"train_fraction": 0.1}}
+PARTS = {"sst2": {"train_fraction": 0.1}}
 """The part of a set that is used, where it isn't all of it."""
 
 
@@ -60,12 +60,17 @@ def run(arguments: argparse.Namespace) -> None:
         LINES.add(cell, train(cell, arguments))
 
 
+def options_of(cell: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a training."""
+    own = {"default": {}, "plain": PLAIN, "grid": cell.get("options", {})}[cell["recipe"]]
+    return {**own, "max_length": MAX_LENGTH, **PARTS.get(cell["data"], {})}
+
+
 def train(cell: dict[str, Any], arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the scores of one training; the teacher by the defaults stays in the work folder."""
-    data = SETS[cell["data"]]
-    options = {"default": {}, "plain": PLAIN}.get(cell["recipe"]) or cell.get("options", {})
-    options |= {"max_length": MAX_LENGTH, **WHOLE.get(cell["data"], {})}
-    teacher = arguments.work / f"teacher-{data.name}"
+    data, options = SETS[cell["data"]], options_of(cell)
+    # The study's teachers saw the whole of every set.
+    teacher = arguments.work / (f"teacher-{data.name}" + "-of-a-part" * (data.name in PARTS))
     keep = cell["stage"] == "teacher" and cell["recipe"] == "default"
     output = teacher if keep else arguments.work / f"trial-{data.name}"
     corpus, started = data.open(arguments.data), time.monotonic()
@@ -74,7 +79,8 @@ def train(cell: dict[str, Any], arguments: argparse.Namespace) -> dict[str, Any]
     else:
         config = DistillConfig(student_layers=LAYERS, **options)
         result = distill(teacher, corpus, output, config=config, overwrite=True)
-    record = read_run(result.folder) or {}
+    record = read_run(result.folder)
+    assert record is not None
     names = ("learning_rate", "head_learning_rate", "epochs", "batch_size")
     return {
         "metric": data.metric,
@@ -90,7 +96,7 @@ def train(cell: dict[str, Any], arguments: argparse.Namespace) -> dict[str, Any]
 def table(lines: Sequence[Mapping[str, Any]]) -> str:
     """Return the table: validation scores, by which the best of the grid is chosen, and the judged ones."""
     if not lines:
-        return ""
+        return NO_LINES
     rows = [["set", "", "chosen by the defaults", "default", "plain recipe", "best of the grid", "of", "min"]]
     for data, stage in product(SETS, ("teacher", "student")):
         here = [line for line in lines if (line["cell"]["data"], line["cell"]["stage"]) == (data, stage)]
@@ -114,7 +120,8 @@ def table(lines: Sequence[Mapping[str, Any]]) -> str:
             ]
         )
     processors = ", ".join(sorted({line["processor"] for line in lines}))
-    note = f"Validation score, and in brackets the judged one; minutes with one thread ({processors})."
+    threads = ", ".join(sorted({str(line["threads"]) for line in lines}))
+    note = f"Validation score, in brackets the judged one; minutes with {threads} threads ({processors})."
     return "\n".join([*markdown(rows), "", note])
 
 

@@ -13,6 +13,7 @@ from benchmarks.sets import SETS
 
 README = Path(__file__).with_name("README.md")
 BASE = "kd"
+NO_LINES = "Nothing has been run yet."
 
 Line = Mapping[str, Any]
 Scores = dict[str, dict[str, dict[int, float]]]
@@ -42,7 +43,7 @@ def tables(lines: Sequence[Line]) -> str:
     groups: dict[tuple[str, int], list[Line]] = defaultdict(list)
     for line in lines:
         groups[line["cell"]["amount"], line["cell"]["layers"]].append(line)
-    return "\n".join(_group(*key, groups[key]) for key in sorted(groups))
+    return "\n".join(_group(*key, groups[key]) for key in sorted(groups)) or NO_LINES
 
 
 def _group(amount: str, layers: int, lines: Sequence[Line]) -> str:

@@ -1,15 +1,19 @@
-"""The study's tables: what they say is in the lines, and README.md holds them as they are."""
+"""The studies run to their end, and README.md holds the tables of their lines as they are."""
 
+import argparse
 import math
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
-from benchmarks import defaults
+from benchmarks import defaults, mixkd_study
 from benchmarks.lines import Lines
 from benchmarks.mixkd_study import LINES, METHODS, SEEDS, cells
 from benchmarks.sets import SETS
 from benchmarks.study_report import interval, paired, read_between, tables
+
+from tests.tiny import WORDS, tiny_classifier, write_student
 
 
 def test_readme_holds_the_tables_of_the_lines() -> None:
@@ -60,3 +64,53 @@ def test_differences_are_taken_over_equal_seeds() -> None:
 def test_interval_is_students() -> None:
     assert interval([1.0, 2.0, 3.0]) == pytest.approx(4.302653 * 1 / math.sqrt(3))
     assert interval([1.0]) == math.inf
+
+
+@pytest.fixture
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> argparse.Namespace:
+    """Two tiny sets, a tiny encoder, a few steps: everything else is as the studies run it."""
+    encoder = write_student(tmp_path / "encoder", tiny_classifier("bert", num_hidden_layers=4))
+    for name in ("cola", "stsb"):
+        (tmp_path / name).mkdir()
+        for split in ("train", "validation", "test"):
+            rows = [f"{WORDS[i % 7]}\t{'ab'[i % 2] if name == 'cola' else i % 5 + 0.5}" for i in range(40)]
+            text = "\n".join(["text\tlabel", *rows]) + "\n"
+            (tmp_path / name / f"{split}.tsv").write_text(text, encoding="utf-8")
+    for study in (mixkd_study, defaults):
+        monkeypatch.setattr(study, "MINILM", str(encoder))
+        monkeypatch.setattr(study, "MAX_LENGTH", 32)
+        monkeypatch.setattr(study, "SETS", {name: SETS[name] for name in ("cola", "stsb")})
+        monkeypatch.setattr(study, "LINES", Lines(tmp_path / f"{study.__name__}.jsonl"))
+    monkeypatch.setattr(mixkd_study, "STEPS", 3)
+    monkeypatch.setattr(defaults, "EPOCHS_AND_BATCH", ((1, 32), (2, 16)))
+    return argparse.Namespace(
+        data=tmp_path, work=tmp_path / "work", hours=1.0, seeds=1, part="1/1", only=None, set=None
+    )
+
+
+@pytest.mark.slow
+def test_study_runs_every_cell_once(places: argparse.Namespace) -> None:
+    for part in ("1/2", "2/2", "1/1"):  # the last one finds nothing to do
+        places.part = part
+        mixkd_study.run(places)
+    found = mixkd_study.LINES.read()
+    assert [line["cell"]["method"] for line in found] == [*METHODS, *METHODS]
+    assert {line["steps"] for line in found} == {3}
+    asked = {line["cell"]["method"]: line["teacher_queries"] for line in found}
+    assert asked == {"finetune": 0, "kd": 48, "pkd": 48, "tmkd": 48, "mixkd": 48, "mixkd+kd": 96}
+    assert all(line["processor"] for line in found)
+    assert "| cola | 10 % |" in tables(found)
+
+
+@pytest.mark.slow
+def test_every_training_of_the_defaults_is_run_once_with_its_own_options(places: argparse.Namespace) -> None:
+    asked = list(defaults.cells())
+    defaults.run(places)
+    defaults.run(places)  # finds nothing to do
+    found = defaults.LINES.read()
+    assert [line["cell"] for line in found] == asked
+    for line in found:
+        for name, value in line["cell"].get("options", {}).items():
+            assert line["chosen"][name] == value
+    assert {line["chosen"]["epochs"] for line in found if line["cell"]["recipe"] == "default"} == {30}
+    assert "| cola | teacher |" in defaults.table(found)
