@@ -74,7 +74,7 @@ class TrainingConfig(Selection):
         None,
         "Peak learning rate of the classification head and the pooler.",
         group=Group.TRAINING,
-        otherwise="--learning-rate; 10 times that for a new head of more than 10 classes",
+        otherwise="--learning-rate; in mkd finetune 10 times that for more than 10 classes",
         above=0,
     )
     batch_size: int | None = option(

@@ -1,7 +1,7 @@
 """What a training does where its options leave it open: batch size, epochs and learning rates.
 
-They follow from the number of training texts, the task, the number of classes and the model's width. The
-numbers are measured over seven data sets: `benchmarks/defaults.py` holds them against a grid.
+They follow from the number of training texts, the task, the number of classes and the model's width.
+`benchmarks/defaults.py` holds them against a grid on seven data sets.
 """
 
 import math
@@ -78,7 +78,8 @@ def _rate(config: TrainingConfig, situation: Situation, batch: int) -> float:
     """Return the peak learning rate; narrow models and large batches take larger steps.
 
     For 32 texts and many classes a teacher's goes through BERT-base, 768 wide, with its authors' 5e-5, and
-    MiniLM, 384 wide, with 2e-4. With few classes half of that learns as much and forgets less.
+    MiniLM, 384 wide, with 2e-4. For MRPC's two classes that was too much: 77.7 % on the validation texts, but
+    81 % with 1e-4 and with 5e-5 for 16 texts (one run each).
     """
     if isinstance(config, DistillConfig):
         base, texts = 1e-4, 64
@@ -88,7 +89,7 @@ def _rate(config: TrainingConfig, situation: Situation, batch: int) -> float:
 
 
 def _head_factor(config: TrainingConfig, labels: LabelSpace) -> float:
-    """Return how many times faster the head learns: a new head of many classes starts from nothing."""
+    """Return how many times faster the head learns: finetune's starts from nothing, and of many classes."""
     return 10.0 if _has_many_classes(labels) and not isinstance(config, DistillConfig) else 1.0
 
 
