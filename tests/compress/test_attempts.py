@@ -86,6 +86,22 @@ def test_resumed_run_goes_on_with_the_attempt_it_was_at(teacher: Path, noise: Pa
     assert weights[0] == weights[1]
 
 
+def test_run_that_is_resumed_after_its_last_attempt_makes_no_other(
+    teacher: Path, noise: Path, tmp_path: Path
+) -> None:
+    config = FinetuneConfig(**QUICK, learning_rate=1e-3, retries=1)
+
+    def stop(line: str) -> None:
+        if "more texts, or another model" in line:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        finetune(teacher, noise, tmp_path / "out", config=config, announce=stop)
+    finetune(teacher, noise, tmp_path / "out", config=config, resume=True)
+    record = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))
+    assert len([note for note in record["notes"] if "no better than chance" in note]) == 2
+
+
 def test_training_that_learns_is_not_repeated(teacher: Path, data: Path, tmp_path: Path) -> None:
     config = FinetuneConfig(epochs=30, batch_size=8, max_length=32, learning_rate=3e-3, retries=2)
     told: list[str] = []

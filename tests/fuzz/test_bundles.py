@@ -6,7 +6,7 @@ from tests.fuzz.__main__ import TARGETS
 from tests.fuzz.hand_made import NAMES
 from tests.fuzz.harness import Outcome, fuzz
 
-BLOCK = 42
+BLOCK = 43
 MUTANTS, PART = 5_000, 1_250
 """In parts, so that tests that run side by side end together."""
 
@@ -28,4 +28,4 @@ def test_every_graph_made_by_hand_is_refused_in_one_line_or_answers(first: int) 
     tally = fuzz(TARGETS["hand-made"], numbers, seconds=60)
     assert not tally.bad, f"{[NAMES[number] for number, *_ in tally.bad]} {tally}"
     assert tally.counts.total() == len(numbers)
-    assert tally.counts[Outcome.REFUSED] >= len(numbers) / 2
+    assert tally.counts[Outcome.REFUSED] > len(numbers) / 2

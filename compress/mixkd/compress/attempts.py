@@ -63,15 +63,16 @@ class Attempts:
             head_learning_rate=settled(config.head_learning_rate) / 2**number,
         )
 
-    def add(self, config: TrainingConfig, why: str) -> None:
+    def add(self, config: TrainingConfig, why: str, *, last: bool = False) -> None:
         """Record that an attempt failed.
 
         Args:
             config: Its options.
             why: What happened, a clause.
+            last: No other follows: the file stays as it is, so that a resumed run ends with this one too.
         """
         self.failed.append(Failure(config.seed, settled(config.learning_rate), why))
-        if self._write:
+        if self._write and not last:
             with whole_file(self._file) as file:
                 file.write(json.dumps([asdict(each) for each in self.failed]) + "\n")
 

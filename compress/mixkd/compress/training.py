@@ -143,7 +143,7 @@ class Training:
             self._train(trainer, checkpoints)
             metrics, why = self._evaluate(trainer, _VALIDATION)
             if why is not None:
-                attempts.add(config, why)
+                attempts.add(config, why, last=last)
                 if not last:
                     return None
                 self._announce(f"{attempts.failed[-1]}: more texts, or another model, may help")
