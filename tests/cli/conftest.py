@@ -3,10 +3,12 @@
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from mixkd import cli
+from tests.tiny import WORDS, tiny_classifier, write_student
 
 
 @dataclass(frozen=True)
@@ -18,8 +20,12 @@ class Ran:
     err: str
 
 
+Mkd = Callable[..., Ran]
+"""What the fixture `mkd` gives."""
+
+
 @pytest.fixture
-def mkd(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
+def mkd(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Mkd:
     """Run `mkd` with the given words."""
 
     def run(*words: object) -> Ran:
@@ -34,3 +40,18 @@ def mkd(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> C
         return Ran(code, captured.out, captured.err)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny BERT of five labels."""
+    return write_student(tmp_path_factory.mktemp("teacher") / "teacher", tiny_classifier("bert"))
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A file of 20 texts with its labels."""
+    rows = [f"{WORDS[i % 5]}\tlabel-{i % 5}" for i in range(20)]
+    path = tmp_path / "texts.tsv"
+    path.write_text("\n".join(["text\tlabel", *rows]) + "\n", encoding="utf-8")
+    return path

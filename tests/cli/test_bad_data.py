@@ -1,14 +1,11 @@
 """Data that no model can be trained on: one line with file and row, by check and by the trainings."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Ran
-from tests.tiny import WORDS, tiny_classifier, write_student
-
-Mkd = Callable[..., Ran]
+from tests.cli.conftest import Mkd, Ran
+from tests.tiny import WORDS
 
 GOOD = [f'{{"text": "{WORDS[i % 5]}", "label": "label-{i % 5}"}}' for i in range(10)]
 BAD = {
@@ -21,11 +18,6 @@ BAD = {
     ),
     "digits": (f'{{"text": "ba", "label": 1{"0" * 5000}}}', "line 11: a number has more than 4300 digits"),
 }
-
-
-@pytest.fixture(scope="module")
-def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_student(tmp_path_factory.mktemp("teacher") / "teacher", tiny_classifier("bert"))
 
 
 def assert_refused(ran: Ran, said: str, folder: Path) -> None:

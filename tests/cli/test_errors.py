@@ -1,29 +1,13 @@
 """What a user can get wrong: one line with what, where and the cure; exit code 1; nothing half-written."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from transformers import AutoModel
 
-from tests.cli.conftest import Ran
+from tests.cli.conftest import Mkd, Ran
 from tests.tiny import WORDS, tiny_classifier, tiny_tokenizer, write_student
-
-Mkd = Callable[..., Ran]
-
-
-@pytest.fixture(scope="module")
-def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_student(tmp_path_factory.mktemp("teacher") / "teacher", tiny_classifier("bert"))
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    rows = [f"{WORDS[i % 5]}\tlabel-{i % 5}" for i in range(20)]
-    path = tmp_path / "texts.tsv"
-    path.write_text("\n".join(["text\tlabel", *rows]) + "\n", encoding="utf-8")
-    return path
 
 
 def assert_one_line(ran: Ran, *words: str) -> None:

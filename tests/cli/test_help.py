@@ -1,7 +1,6 @@
 """The command line itself: what its help says, in which order, at any width."""
 
 import re
-from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -11,9 +10,8 @@ from mixkd.cli import app
 from mixkd.options import Group
 from mixkd.usage import ORDER
 from mixkd.version import __version__
-from tests.cli.conftest import Ran
+from tests.cli.conftest import Mkd
 
-Mkd = Callable[..., Ran]
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]  # a group
 
 

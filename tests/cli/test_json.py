@@ -1,26 +1,18 @@
 """`--json`: one JSON object on standard output and nothing else, for every command."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.cli.conftest import Ran
-from tests.tiny import WORDS, tiny_classifier, write_student
-
-Mkd = Callable[..., Ran]
+from tests.cli.conftest import Mkd, Ran
+from tests.tiny import WORDS
 
 
 def values(ran: Ran, *, code: int = 0) -> Any:
     assert ran.code == code, ran.err
     return json.loads(ran.out)
-
-
-@pytest.fixture(scope="module")
-def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_student(tmp_path_factory.mktemp("teacher") / "teacher", tiny_classifier("bert"))
 
 
 @pytest.fixture(scope="module")

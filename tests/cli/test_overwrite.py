@@ -1,29 +1,12 @@
 """`--overwrite` and `--config` replace nothing that mkd didn't write, whoever wrote the config file."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Ran
+from tests.cli.conftest import Mkd
 from tests.cli.test_errors import assert_one_line
-from tests.tiny import WORDS, tiny_classifier, write_student
-
-Mkd = Callable[..., Ran]
-
-
-@pytest.fixture(scope="module")
-def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_student(tmp_path_factory.mktemp("teacher") / "teacher", tiny_classifier("bert"))
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    rows = [f"{WORDS[i % 5]}\tlabel-{i % 5}" for i in range(20)]
-    path = tmp_path / "texts.tsv"
-    path.write_text("\n".join(["text\tlabel", *rows]) + "\n", encoding="utf-8")
-    return path
 
 
 @pytest.fixture

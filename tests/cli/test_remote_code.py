@@ -3,16 +3,13 @@
 import io
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from transformers import MarianConfig, MarianMTModel
 
-from tests.cli.conftest import Ran
+from tests.cli.conftest import Mkd
 from tests.tiny import WORDS, tiny_classifier, tiny_tokenizer, write_student
-
-Mkd = Callable[..., Ran]
 
 EVIL = """
 import pathlib

@@ -1,30 +1,14 @@
 """The options of a student's shape, on the command line and in config files."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from transformers import AutoConfig, GPT2Config, GPT2ForSequenceClassification
 
-from tests.cli.conftest import Ran
+from tests.cli.conftest import Mkd
 from tests.cli.test_errors import assert_nothing_written, assert_one_line
-from tests.tiny import WORDS, tiny_classifier, write_student
-
-Mkd = Callable[..., Ran]
-
-
-@pytest.fixture(scope="module")
-def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_student(tmp_path_factory.mktemp("teacher") / "teacher", tiny_classifier("bert"))
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    rows = [f"{WORDS[i % 5]}\tlabel-{i % 5}" for i in range(20)]
-    path = tmp_path / "texts.tsv"
-    path.write_text("\n".join(["text\tlabel", *rows]) + "\n", encoding="utf-8")
-    return path
+from tests.tiny import write_student
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 import warnings
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +11,8 @@ import pytest
 
 from mixkd.runtime.bundle import open_bundle, write_manifest
 from mixkd.runtime.session import load_onnxruntime
-from tests.cli.conftest import Ran
+from tests.cli.conftest import Mkd, Ran
 
-Mkd = Callable[..., Ran]
 BUNDLE = Path(__file__).parents[1] / "runtime" / "fixtures" / "bundle"
 STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u2028\u2029\ud800-\udfff]")
 ODD = "ok\t0.9999\nforged\t1.0000\x1b]0;title\x07\x1b[2J\r\u202egnp\x9b31m"
