@@ -84,7 +84,7 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> argparse.Namespac
     monkeypatch.setattr(mixkd_study, "STEPS", 3)
     monkeypatch.setattr(defaults, "EPOCHS_AND_BATCH", ((1, 32), (2, 16)))
     return argparse.Namespace(
-        data=tmp_path, work=tmp_path / "work", hours=1.0, seeds=1, part="1/1", only=None, set=None
+        data=tmp_path, work=tmp_path / "work", hours=1.0, seeds=1, part="1/1", only=None, stage=None, set=None
     )
 
 
