@@ -32,5 +32,5 @@ clean:
 	touch $@
 
 .venv/dev.stamp: .venv/quickstart.stamp
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,optimum]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@

@@ -122,7 +122,8 @@ def table(lines: Sequence[Mapping[str, Any]]) -> str:
         )
     processors = ", ".join(sorted({line["processor"] for line in lines}))
     threads = ", ".join(sorted({str(line["threads"]) for line in lines}))
-    note = f"Validation score, in brackets the judged one; processor minutes with {threads} threads ({processors})."
+    note = f"Validation score, in brackets the judged one; minutes of processor time, {threads} threads "
+    note += f"({processors})."
     return "\n".join([*markdown(rows), "", note])
 
 

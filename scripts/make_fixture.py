@@ -12,10 +12,11 @@ from pathlib import Path
 import onnx
 import torch
 from onnxruntime.quantization import QuantType, quantize_dynamic
-from optimum.exporters.onnx import main_export
 from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
 
+from mixkd.export.convert import convert
 from mixkd.export.graph.probabilities import add_probabilities
+from mixkd.export.student import open_student
 from mixkd.runtime.bundle import seal_bundle
 from mixkd.runtime.manifest import FP32_FILE, INT8_FILE, Manifest, Precision
 from mixkd.task import Task
@@ -43,19 +44,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         student = Path(scratch, "student")
         write_student(student)
-        main_export(
-            str(student),
-            Path(scratch, "onnx"),
-            task="text-classification",
-            library_name="transformers",
-            opset=20,
-        )
+        opened = open_student(student, max_length=MAX_LENGTH)
+        graph = convert(opened.model, opened.inputs, max_length=MAX_LENGTH)
         shutil.rmtree(FOLDER, ignore_errors=True)
         FOLDER.mkdir(parents=True)
         for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
             shutil.copy(student / name, FOLDER / name)
         (FOLDER / "onnx").mkdir()
-        graph = onnx.load(Path(scratch, "onnx", "model.onnx"))
         add_probabilities(graph, Task.SINGLE_LABEL)
         onnx.save(graph, FOLDER / FP32_FILE)
     quantize_dynamic(

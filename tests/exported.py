@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,22 @@ from tests.tiny import ENCODERS, SEGMENTED, tiny_classifier
 
 STUDENTS = (*ENCODERS, "minilm")
 TEXTS = [example.text for example in islice(open_corpus("clinc150").read("test"), 600)]
+
+
+ROUNDING = 1e-5
+REWRITES = {
+    # nodes that compute one position, position tables that are sliced, attentions, those of them in one node
+    "bert": (26, 1, 2, 2),
+    "roberta": (26, 0, 2, 2),
+    "xlm-roberta": (26, 0, 2, 2),
+    "distilbert": (26, 1, 2, 2),
+    "electra": (26, 1, 2, 2),
+    "albert": (29, 1, 2, 2),
+    "mpnet": (27, 0, 2, 0),
+    "deberta-v2": (17, 0, 2, 0),
+    "modernbert": (11, 0, 2, 0),
+    "minilm": (26, 1, 6, 6),
+}
 
 
 def write_real_student(folder: Path, kind: str) -> Path:
@@ -64,6 +81,14 @@ def exported(student: Path, bundle: Path, exporter: Exporter) -> dict[str, Any]:
         "scores": scores.tolist(),
         "labels": scores.argmax(axis=1).tolist(),
     }
+
+
+def check_rewrites(kind: str, made: Mapping[str, Any]) -> None:
+    """Check that a student's export has every rewrite of its encoder, and PyTorch's logits."""
+    names = ("narrowed", "position_tables", "attentions", "fused_attentions")
+    assert tuple(made["rewrites"][name] for name in names) == REWRITES[kind]
+    assert made["rewrites"]["exact"]
+    assert made["difference"] <= ROUNDING
 
 
 def _largest_difference(student: Path, file: Path, limit: int) -> float:

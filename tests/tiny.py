@@ -105,7 +105,7 @@ def tiny_texts(count: int) -> list[str]:
 
 def write_student(folder: Path, model: PreTrainedModel) -> Path:
     """Save a model and the tiny tokenizer as a student folder."""
-    names = [f"label-{i}" for i in range(model.config.num_labels)]
+    names = [f"label-{i}" for i in range(int(model.config.num_labels or 0))]
     model.config.id2label = dict(enumerate(names))
     model.config.label2id = {name: i for i, name in enumerate(names)}
     model.save_pretrained(folder)

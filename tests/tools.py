@@ -22,12 +22,6 @@ def need(program: str, *, package: str) -> str:
     return path
 
 
-def need_optimum() -> None:
-    """Skip the test where optimum isn't installed, or not beside the transformers that it takes."""
-    reason = 'needs pip install "mixkd[optimum]", which transformers 5 excludes'
-    pytest.importorskip("optimum.exporters.onnx.convert", reason=reason, exc_type=ImportError)
-
-
 def unavailable(reason: str) -> None:
     """Skip the test or the module, or fail it where the tools were installed."""
     if _INSTALLED.exists():

@@ -1,6 +1,8 @@
 """What a classifier's outputs mean, transformers' names of the same tasks, and what every stage agrees on."""
 
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import Literal
 
 
 class Task(StrEnum):
@@ -11,7 +13,9 @@ class Task(StrEnum):
     REGRESSION = "regression"
 
 
-PROBLEM_TYPES = {
+ProblemType = Literal["single_label_classification", "multi_label_classification", "regression"]
+
+PROBLEM_TYPES: Mapping[Task, ProblemType] = {
     Task.SINGLE_LABEL: "single_label_classification",
     Task.MULTI_LABEL: "multi_label_classification",
     Task.REGRESSION: "regression",

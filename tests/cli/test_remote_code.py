@@ -4,6 +4,7 @@ import io
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from transformers import MarianConfig, MarianMTModel
@@ -41,12 +42,12 @@ def evil(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Path]:
     file, planted = PLANTS[request.param]
     classifier = write_student(tmp_path / "classifier", tiny_classifier("bert"))
     translator = tmp_path / "translator"
-    sizes = {"encoder_layers": 1, "decoder_layers": 1, "encoder_ffn_dim": 16, "decoder_ffn_dim": 16}
-    heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2}
-    special = {"pad_token_id": 0, "decoder_start_token_id": 0, "eos_token_id": 3, "forced_eos_token_id": 3}
-    MarianMTModel(MarianConfig(vocab_size=120, d_model=16, **sizes, **heads, **special)).save_pretrained(
-        translator
-    )
+    layer = {"layers": 1, "ffn_dim": 16, "attention_heads": 2}
+    sizes: dict[str, Any] = {
+        f"{side}_{name}": size for side in ("encoder", "decoder") for name, size in layer.items()
+    }
+    sizes |= {"pad_token_id": 0, "decoder_start_token_id": 0, "eos_token_id": 3, "forced_eos_token_id": 3}
+    MarianMTModel(MarianConfig(vocab_size=120, d_model=16, **sizes)).save_pretrained(translator)
     tiny_tokenizer().save_pretrained(translator)
     for folder in (classifier, translator):
         content = json.loads((folder / file).read_text(encoding="utf-8"))

@@ -1,6 +1,7 @@
 """The two stages on tiny models: what they write, what they refuse, how they go on."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from transformers import AutoModel, AutoModelForSequenceClassification
 
 from mixkd.compress import DistillConfig, FinetuneConfig, Method, TrainingResult, distill, finetune
+from mixkd.compress.checkpoints import load_tokenizer
 from mixkd.compress.config import TaskChoice
 from mixkd.corpus.corpus import open_corpus
 from mixkd.errors import ConfigError, DataError, ModelError, OutputError, TrainingError
@@ -40,6 +42,19 @@ def test_finetune_writes_a_teacher_that_learned_its_data(teacher: Path, data: Pa
     model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out")
     assert model.config.id2label[3] == "label-3"
     assert [path.name for path in tmp_path.iterdir()] == ["out"]  # no work folder is left
+
+
+def test_tokenizer_says_which_inputs_the_training_had(teacher: Path, data: Path, tmp_path: Path) -> None:
+    # A tokenizer without a class of its own makes segments in transformers 4, not in 5, unless it says so.
+    silent, name = tmp_path / "teacher", "tokenizer_config.json"
+    shutil.copytree(teacher, silent)
+    config = json.loads((silent / name).read_text(encoding="utf-8"))
+    assert config.pop("model_input_names", None)
+    (silent / name).write_text(json.dumps(config), encoding="utf-8")
+    had = load_tokenizer(silent).model_input_names
+    distill(str(silent), open_corpus(data), tmp_path / "out", config=DistillConfig(student_layers=1, **QUICK))
+    written = json.loads((tmp_path / "out" / name).read_text(encoding="utf-8"))
+    assert written["model_input_names"] == had
 
 
 @pytest.mark.parametrize("method", list(Method))

@@ -98,6 +98,7 @@ def test_sdist_holds_what_its_tests_need(built: Path) -> None:
         "LICENSE",
         "tests/conftest.py",
         "constraints.txt",
+        "constraints-4.57.txt",
     } <= names
     assert {"scripts/check_torch_free.sh", "tests/runtime/fixtures/bundle/mkd.json"} <= names
 

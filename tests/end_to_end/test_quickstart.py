@@ -8,13 +8,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from mixkd.corpus.corpus import built_in_file
 from mixkd.runtime import Classifier
 from mixkd.runtime.bundle import open_bundle
-from tests.tools import need_optimum
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
@@ -80,26 +78,6 @@ def test_table_names_teacher_and_student(made: tuple[Path, str]) -> None:
         assert words in shown
     assert "report.html" in shown
     assert "bundle" in shown
-
-
-def test_bundle_answers_in_optimum_with_the_same_labels(made: tuple[Path, str], texts: list[str]) -> None:
-    need_optimum()
-    from optimum.onnxruntime import ORTModelForSequenceClassification
-    from transformers import AutoTokenizer
-
-    bundle = made[0] / "bundle"
-    model = ORTModelForSequenceClassification.from_pretrained(
-        bundle, subfolder="onnx", file_name="model_quantized.onnx"
-    )
-    tokenizer = AutoTokenizer.from_pretrained(bundle)
-    theirs = []
-    for text in texts:
-        logits = model(**tokenizer(text, return_tensors="np", truncation=True)).logits
-        theirs.append(model.config.id2label[int(np.argmax(logits))])
-    classifier = Classifier.load(bundle)
-    ours = [classifier.predict(text).label for text in texts]
-    assert ours == theirs
-    assert len(set(ours)) > 20
 
 
 def test_predict_reads_arguments_and_lines(made: tuple[Path, str], texts: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""A student becomes a bundle that the runtime and optimum read, or nothing at all."""
+"""A student becomes a bundle that the runtime reads, or nothing at all."""
 
 import hashlib
 import json
@@ -14,7 +14,6 @@ import pytest
 import torch
 from transformers import BertConfig, BertModel, PreTrainedModel
 
-from mixkd.compress.checkpoints import load_tokenizer
 from mixkd.corpus.corpus import open_corpus
 from mixkd.errors import ConfigError, DataError, ModelError, OutputError
 from mixkd.export import ExportConfig, export
@@ -24,7 +23,6 @@ from mixkd.outputs import fresh_folder
 from mixkd.runtime import Classifier, open_bundle
 from mixkd.runtime.manifest import Precision
 from tests.tiny import SIZES, tiny_classifier, tiny_texts, tiny_tokenizer, write_student
-from tests.tools import need_optimum
 
 
 @pytest.fixture(scope="module")
@@ -73,24 +71,6 @@ def test_classifier_answers_as_the_student_does(bundle: Path, student: Path) -> 
     found = [prediction.label for prediction in Classifier.load(bundle).predict(texts)]
     same = sum(label == f"label-{i}" for label, i in zip(found, expected, strict=True))
     assert same >= 38
-
-
-def test_optimum_gives_the_labels_that_the_runtime_gives(bundle: Path) -> None:
-    need_optimum()
-    from optimum.onnxruntime import ORTModelForSequenceClassification
-
-    texts = tiny_texts(30)
-    model = ORTModelForSequenceClassification.from_pretrained(
-        bundle, subfolder="onnx", file_name="model_quantized.onnx"
-    )
-    tokenizer = load_tokenizer(bundle)
-    theirs = []
-    for text in texts:
-        with torch.inference_mode():
-            logits = model(**tokenizer(text, return_tensors="pt")).logits
-        theirs.append(model.config.id2label[int(logits.argmax())])
-    ours = [prediction.label for prediction in Classifier.load(bundle).predict(texts)]
-    assert ours == theirs
 
 
 def test_graphs_load_in_onnxruntime_1_21(bundle: Path) -> None:

@@ -1,12 +1,11 @@
-"""torch and optimum trace graphs that hold the same and answer alike; without optimum, torch is enough."""
+"""PyTorch's exporter traces every encoder, and needs no optimum. test_optimum.py compares the two."""
 
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-import numpy as np
 import pytest
 import torch
 from transformers import PreTrainedModel
@@ -14,53 +13,16 @@ from transformers import PreTrainedModel
 from mixkd.errors import ModelError
 from mixkd.export import Exporter
 from tests.export.conftest import trace
-from tests.exported import STUDENTS, exported, write_real_student
+from tests.exported import STUDENTS, check_rewrites, exported, write_real_student
 from tests.tiny import tiny_classifier
-from tests.tools import need_optimum
-
-ROUNDING = 1e-5
-REWRITES = {
-    # nodes that compute one position, position tables that are sliced, attentions, those of them in one node
-    "bert": (26, 1, 2, 2),
-    "roberta": (26, 0, 2, 2),
-    "xlm-roberta": (26, 0, 2, 2),
-    "distilbert": (26, 1, 2, 2),
-    "electra": (26, 1, 2, 2),
-    "albert": (29, 1, 2, 2),
-    "mpnet": (27, 0, 2, 0),
-    "deberta-v2": (17, 0, 2, 0),
-    "modernbert": (11, 0, 2, 0),
-    "minilm": (26, 1, 6, 6),
-}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", STUDENTS)
 def test_torch_exports_every_encoder_with_every_rewrite(kind: str, tmp_path: Path) -> None:
     made = exported(write_real_student(tmp_path / "student", kind), tmp_path / "bundle", Exporter.TORCH)
-    check(kind, made)
+    check_rewrites(kind, made)
     assert len(set(made["labels"])) > 1, "a student that says the same of every text shows nothing"
-
-
-def check(kind: str, made: dict[str, Any]) -> None:
-    names = ("narrowed", "position_tables", "attentions", "fused_attentions")
-    assert tuple(made["rewrites"][name] for name in names) == REWRITES[kind]
-    assert made["rewrites"]["exact"]
-    assert made["difference"] <= ROUNDING
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", STUDENTS)
-def test_optimum_and_torch_give_the_same(kind: str, tmp_path: Path) -> None:
-    need_optimum()
-    student = write_real_student(tmp_path / "student", kind)
-    by_optimum, by_torch = (
-        exported(student, tmp_path / exporter, exporter) for exporter in (Exporter.OPTIMUM, Exporter.TORCH)
-    )
-    check(kind, by_optimum)
-    assert by_torch["rewrites"] == by_optimum["rewrites"]
-    assert by_torch["labels"] == by_optimum["labels"]
-    np.testing.assert_allclose(by_torch["scores"], by_optimum["scores"], atol=1e-6)
 
 
 @pytest.mark.parametrize(("exporter", "code"), [("auto", 0), ("torch", 0), ("optimum", 1)])

@@ -250,6 +250,8 @@ class Run:
         # How it was last told to pad and truncate is no part of a tokenizer.
         tokenizer.backend_tokenizer.no_truncation()
         tokenizer.backend_tokenizer.no_padding()
+        # transformers 4 and 5 differ in whether a tokenizer without a class of its own makes segment ids.
+        tokenizer.init_kwargs["model_input_names"] = list(tokenizer.model_input_names)
         tokenizer.save_pretrained(folder)
         logs = trained.checkpoints / "runs"  # where transformers puts TensorBoard's
         if logs.is_dir():

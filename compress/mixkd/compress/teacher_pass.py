@@ -43,7 +43,8 @@ def teacher_logits(
 
 
 def _ask(model: PreTrainedModel, rows: Dataset, collator: Collator, file: Path, progress: Progress) -> None:
-    answers = np.lib.format.open_memmap(file, "w+", np.float32, (len(rows), model.config.num_labels))
+    shape = (len(rows), int(model.config.num_labels or 0))
+    answers = np.lib.format.open_memmap(file, "w+", np.float32, shape)
     order = np.argsort(token_counts(rows), kind="stable")  # near lengths together
     device = process_state().device
     nn.Module.to(model, device).eval()

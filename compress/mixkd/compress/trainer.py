@@ -89,7 +89,7 @@ class ObjectiveTrainer(Trainer):
         model: nn.Module,
         inputs: Batch,
         return_outputs: bool = False,
-        num_items_in_batch: Tensor | None = None,
+        num_items_in_batch: Tensor | int | None = None,
     ) -> Tensor:
         """Return L of one batch of original examples.
 
@@ -143,9 +143,9 @@ class ObjectiveTrainer(Trainer):
             values[f"eval_{SELECTION}"] = score + _TIE * self.state.global_step
         return found
 
-    def create_optimizer(self) -> torch.optim.Optimizer:
+    def create_optimizer(self, model: PreTrainedModel | None = None) -> torch.optim.Optimizer:
         """Make AdamW: no weight decay on biases and normalizations, another learning rate for the head."""
-        model = self.objective.student
+        model = model or self.objective.student
         decayed = set(self.get_decay_parameter_names(model))
         groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
         for name, parameter in model.named_parameters():
@@ -172,7 +172,7 @@ class ObjectiveTrainer(Trainer):
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         self._check_finite()
-        super()._save_checkpoint(model, trial)  # type: ignore[no-untyped-call]  # theirs
+        super()._save_checkpoint(model, trial)
         self.accelerator.wait_for_everyone()  # each process writes its own random state
         if self.args.should_save:
             folder = self._checkpoints / f"checkpoint-{self.state.global_step}"

@@ -204,9 +204,9 @@ class Encoder:
             encoding = self._tokenize(text[start:stop])
             found, last = encoding.ids, self._room - len(ids)
             if last < len(found):
-                end: int = encoding.token_to_chars(last)[1]
-                if end + _LOOK_AHEAD <= size:
-                    return ids + found[: last + 1], start + max(1, end)
+                span = encoding.token_to_chars(last)
+                if span is not None and span[1] + _LOOK_AHEAD <= size:
+                    return ids + found[: last + 1], start + max(1, span[1])
             size *= _GROWTH
         return ids + self._tokenize(text[start:limit]).ids, limit
 

@@ -180,4 +180,4 @@ def _pad_id(folder: Path, tokenizer: Tokenizer, contents: Mapping[str, bytes] | 
     number = _guarded(what, tokenizer.token_to_id, token) if isinstance(token, str) else None
     if number is None:
         raise BundleError(f"{path} pads with {token!r}, which is not in the vocabulary")
-    return number  # type: ignore[no-any-return]  # the package has no type information
+    return number

@@ -1,8 +1,9 @@
-"""The stages compress and export under the newest transformers 5, beside the newest sentence-transformers."""
+"""Both stages under transformers 4.57, with optimum: the packages of constraints-4.57.txt."""
 
 import json
 import os
 import subprocess
+import sys
 import sysconfig
 import venv
 from pathlib import Path
@@ -15,9 +16,9 @@ from tests.exported import STUDENTS, exported, write_real_student
 from tests.tools import unavailable
 
 ROOT = Path(__file__).parents[2]
-NEWEST = ("transformers==5.24.0", "sentence-transformers==6.2.0", "datasets==5.2.0")
+PACKAGES = ("transformers", "huggingface_hub", "tokenizers", "optimum", "optimum-onnx", "datasets")
 # Both trainings of every encoder, method and task, the step against the hand-written loop, the layer surgery;
-# every rewrite of every encoder's graph against PyTorch.
+# every rewrite of every encoder's graph against PyTorch; optimum's exporter and its runtime.
 TESTS = (
     "compress/test_stages",
     "compress/test_trainer",
@@ -25,6 +26,7 @@ TESTS = (
     "compress/test_student",
     "compress/test_narrowing",
     "export/test_exporters",
+    "export/test_optimum",
     "export/test_dead_positions",
     "export/test_attention",
 )
@@ -34,20 +36,25 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Return the Python of an environment with the newest packages."""
-    folder = tmp_path_factory.mktemp("newest")
+    """Return the Python of an environment with the older packages."""
+    folder = tmp_path_factory.mktemp("older")
     venv.create(folder, with_pip=False)
     python = str(folder / "bin" / "python")
     (own,) = folder.glob("lib/python*/site-packages")
-    # This environment's packages lie beneath it; what transformers 5 wants newer comes on top.
+    # This environment's packages lie beneath it; the older ones come on top.
     (own / "beneath.pth").write_text(f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n")
-    install = [python, "-m", "pip", "install", "--quiet", *NEWEST]
+    pins = (ROOT / "constraints-4.57.txt").read_text(encoding="utf-8").splitlines()
+    wanted = [pin for pin in pins if pin.partition("==")[0] in PACKAGES]
+    constraint = ("--constraint", str(ROOT / "constraints-4.57.txt"))
+    install = [python, "-m", "pip", "install", "--quiet", *constraint, *wanted]
     installed = subprocess.run(install, capture_output=True, text=True, check=False)
     if installed.returncode != 0:
-        unavailable(f"needs {' '.join(NEWEST)} from a package index: {installed.stderr[-500:]}")
-    names = [name.partition("==")[0] for name in NEWEST]
-    program = f"from importlib.metadata import version; print(*map(version, {names}))"
-    assert run(python, "-c", program).split() == [name.partition("==")[2] for name in NEWEST]
+        unavailable(f"needs {' '.join(wanted)} from a package index: {installed.stderr[-500:]}")
+    program = f"from importlib.metadata import version; print(*map(version, {PACKAGES}))"
+    found = [
+        f"{name}=={number}" for name, number in zip(PACKAGES, run(python, "-c", program).split(), strict=True)
+    ]
+    assert sorted(found) == sorted(wanted)
     return python
 
 
@@ -65,7 +72,8 @@ def run(*command: str) -> str:
 
 
 def test_both_stages_pass_their_tests(python: str) -> None:
-    run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *(f"tests/{name}.py" for name in TESTS))
+    tests = (f"tests/{name}.py" for name in TESTS)
+    assert "skipped" not in run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests)
 
 
 def test_students_of_here_are_exported_as_here(python: str, tmp_path: Path) -> None:
@@ -81,5 +89,6 @@ def test_students_of_here_are_exported_as_here(python: str, tmp_path: Path) -> N
         np.testing.assert_allclose(there[kind]["scores"], here["scores"], atol=0.02, err_msg=kind)
 
 
-def test_sentence_transformers_imports_beside_mixkd(python: str) -> None:
-    run(python, "-c", "import mixkd.export.stage, mixkd.compress.distillation, sentence_transformers")
+def test_the_newest_sentence_transformers_imports_beside_mixkd() -> None:
+    imports = "import mixkd.export.stage, mixkd.compress.distillation, sentence_transformers"
+    run(sys.executable, "-c", f"{imports}\nassert sentence_transformers.__version__ >= '6'")
