@@ -11,11 +11,13 @@ from pathlib import Path
 
 import onnx
 import torch
-from onnxruntime.quantization import QuantType, quantize_dynamic
 from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
 
+from mixkd.export.config import Recipe, TableFormat
 from mixkd.export.convert import convert
 from mixkd.export.graph.probabilities import add_probabilities
+from mixkd.export.graph.rewrite import rewrite
+from mixkd.export.int8.quantize import quantize
 from mixkd.export.student import open_student
 from mixkd.runtime.bundle import seal_bundle
 from mixkd.runtime.manifest import FP32_FILE, INT8_FILE, Manifest, Precision
@@ -45,7 +47,8 @@ def main() -> None:
         student = Path(scratch, "student")
         write_student(student)
         opened = open_student(student, max_length=MAX_LENGTH)
-        graph = convert(opened.model, opened.inputs, max_length=MAX_LENGTH)
+        traced = convert(opened.model, opened.inputs, max_length=MAX_LENGTH)
+        graph, _ = rewrite(traced, max_length=MAX_LENGTH)
         shutil.rmtree(FOLDER, ignore_errors=True)
         FOLDER.mkdir(parents=True)
         for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
@@ -53,14 +56,7 @@ def main() -> None:
         (FOLDER / "onnx").mkdir()
         add_probabilities(graph, Task.SINGLE_LABEL)
         onnx.save(graph, FOLDER / FP32_FILE)
-    quantize_dynamic(
-        FOLDER / FP32_FILE,
-        FOLDER / INT8_FILE,
-        per_channel=True,
-        reduce_range=True,
-        weight_type=QuantType.QInt8,
-        extra_options={"MatMulConstBOnly": True},
-    )
+        onnx.save(quantize(graph, Recipe.PORTABLE, tables=TableFormat.INT8).model, FOLDER / INT8_FILE)
     seal_bundle(
         FOLDER,
         Manifest(

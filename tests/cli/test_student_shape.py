@@ -32,8 +32,8 @@ def test_shape_that_cannot_be_is_refused_in_one_line(
 
 
 def test_teacher_that_cannot_be_narrowed_is_named(mkd: Mkd, data: Path, tmp_path: Path) -> None:
-    sizes: dict[str, Any] = {"vocab_size": 120, "n_embd": 8, "n_layer": 2, "n_head": 2}
-    config = GPT2Config(**sizes, num_labels=5, pad_token_id=0)
+    sizes: dict[str, Any] = {"vocab_size": 120, "n_embd": 8, "n_layer": 2, "n_head": 2, "num_labels": 5}
+    config = GPT2Config(**sizes, pad_token_id=0)
     teacher = write_student(tmp_path / "gpt2", GPT2ForSequenceClassification(config))
     words = ("--teacher", teacher, "--data", data, "--output", tmp_path / "out")
     ran = mkd("distill", *words, "--student-ffn", "auto")
