@@ -71,6 +71,7 @@ def test_answer_without_an_end_is_cut(script: str) -> None:
         child.read_line()
 
 
+@pytest.mark.slow
 def test_answers_that_nobody_asked_for_stay_in_the_pipe() -> None:
     with shell("yes", reply_bytes=1000, total_bytes=10**6) as child:
         for _ in range(1000):

@@ -125,6 +125,7 @@ def test_path_in_a_manifest_is_never_followed(
         assert "name the student with --student" in str(names(copied, corpus)["student-fp32"])
 
 
+@pytest.mark.slow
 def test_teacher_with_the_default_label_names_is_measured(
     copied: Path, model_folder: Path, corpus: Corpus, tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from mixkd.bench.measure import measure
@@ -74,6 +75,7 @@ def test_growth_ends_when_the_time_is_up() -> None:
     assert growth.calls == 0
 
 
+@pytest.mark.slow
 def test_full_measurement_has_scenarios_and_cold_starts(plan: Plan) -> None:
     config = replace(
         plan.config,

@@ -47,6 +47,7 @@ def test_impossible_target_is_refused(word: str) -> None:
         parse_target(word)
 
 
+@pytest.mark.slow
 def test_profile_row_makes_no_speed_claim_and_has_a_smallest_cap(int8: Variant, plan: Plan) -> None:
     target = parse_target("profile:pi-zero-2w")
     report = measure(replace(plan, variants=(int8, replace(int8, name="again")), targets=(target,)))
@@ -59,6 +60,7 @@ def test_profile_row_makes_no_speed_claim_and_has_a_smallest_cap(int8: Variant, 
         assert 16 * MIB < cap < PROFILES["pi-zero-2w"].memory_bytes
 
 
+@pytest.mark.slow
 def test_each_variant_has_the_cap_for_itself(int8: Variant, plan: Plan) -> None:
     greedy = replace(plan, variants=tuple(replace(int8, name=f"student-{i}") for i in range(4)))
     alone = ProfileTarget("profile:one", Profile(110 * MIB, 1, "room for one worker, not for four"))
@@ -78,6 +80,7 @@ def test_cap_below_need_is_named(means: str, int8: Variant, monkeypatch: pytest.
             worker.load("hello")
 
 
+@pytest.mark.slow
 def test_rootless_cap_holds_and_is_found(int8: Variant, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(profiles, "make_group", lambda *_: None)
     target = ProfileTarget("profile:small", Profile(400 * MIB, 1, "small"))

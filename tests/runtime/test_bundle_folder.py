@@ -109,6 +109,7 @@ def test_calibrating_a_bundle_with_a_planted_link_writes_through_none(
     assert not (folder / MANIFEST_FILE).is_symlink()
 
 
+@pytest.mark.slow
 def test_two_writers_and_a_reader_of_one_manifest_never_meet(make_bundle: MakeBundle) -> None:
     folder = make_bundle()
     manifest = open_bundle(folder).manifest

@@ -1,5 +1,6 @@
 """What is hashed is what is loaded, whoever writes to the bundle meanwhile."""
 
+import itertools
 import os
 import random
 import threading
@@ -129,7 +130,10 @@ def test_no_load_among_swaps_answers_from_a_file_that_was_not_hashed(
     answered, started = 0, time.perf_counter()
     answer(folder, preset)
     with swapping(folder / INT8_FILE, swap, load=time.perf_counter() - started):
-        for _ in range(LOADS):
+        for number in itertools.count():
+            # On a busy machine a load takes longer than was measured: it may take many until one succeeds.
+            if number >= LOADS and (answered or number == 20 * LOADS):
+                break
             try:
                 found = answer(folder, preset)
             except BundleError:

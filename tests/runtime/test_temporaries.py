@@ -31,6 +31,7 @@ def write_result(folder: Path, text: str = "") -> None:
         (temporary / "a.txt").write_text(text)
 
 
+@pytest.mark.slow
 def test_readers_find_a_result_at_every_moment_of_its_replacement(tmp_path: Path) -> None:
     target = tmp_path / "result"
     write_result(target)
@@ -60,6 +61,7 @@ for number in range(60):
 """
 
 
+@pytest.mark.slow
 def test_bundle_can_be_loaded_at_every_moment_of_its_replacement(bundle: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-c", REPLACE_BUNDLE, str(bundle), str(tmp_path / "bundle")]
     loaded = 0
