@@ -75,7 +75,8 @@ def run(arguments: argparse.Namespace) -> None:
     """Train what is missing until the time is over."""
     end = time.monotonic() + 3600 * arguments.hours
     part, parts = (int(number) for number in arguments.part.split("/"))
-    for number, cell in enumerate(cells(arguments.seeds)):
+    wanted = [cell for cell in cells(arguments.seeds) if cell.data in (arguments.set or SETS)]
+    for number, cell in enumerate(wanted):
         # A part takes whole sets of a seed: two runs side by side don't need the same teacher at once.
         if (number // len(METHODS)) % parts != part - 1 or LINES.has(asdict(cell)):
             continue
@@ -142,6 +143,7 @@ def main() -> None:
     runs.add_argument("--work", type=Path, required=True, help="a folder for the teachers")
     runs.add_argument("--hours", type=float, default=1.0, help="start no cell after this time")
     runs.add_argument("--seeds", type=int, default=SEEDS)
+    runs.add_argument("--set", action="append", choices=tuple(SETS), help="only this set; may be repeated")
     runs.add_argument("--part", default="1/1", help="run every n-th group of cells: 1/2 and 2/2 side by side")
     commands.add_parser("table", help="write the tables of README.md")
     arguments = parser.parse_args()
