@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Self, TypeVar
 
+from mixkd.compress.class_weight_choice import read_class_weights
 from mixkd.compress.inputs import Selection
 from mixkd.compress.shape import StudentShape
 from mixkd.compress.weights import METHODS, Distance, Method, Mixing, Term, Weights
@@ -100,6 +101,13 @@ class TrainingConfig(Selection):
         below=1,
     )
     freeze_embeddings: bool = option(False, "Don't train the word embeddings.", group=Group.TRAINING)
+    class_weights: str | None = option(
+        None,
+        "How much each class counts in the losses against the labels: balanced (rare ones more), or a JSON "
+        'file such as {"rare": 5}; labels that it does not name have 1.',
+        group=Group.OBJECTIVE,
+        otherwise="all alike",
+    )
     max_length: int | None = option(
         None,
         "Tokens per text, special tokens included; longer texts are truncated.",
@@ -150,6 +158,16 @@ class TrainingConfig(Selection):
         if self.epochs is not None and self.steps is not None:
             problems.append("--steps can't be combined with --epochs")
         return problems
+
+    def with_class_weights(self) -> Self:
+        """Return the options with the content of the file of `class_weights` in its place.
+
+        Raises:
+            ConfigError: If it can't be read, or holds anything but labels with positive numbers.
+        """
+        if self.class_weights is None:
+            return self
+        return replace(self, class_weights=read_class_weights(self.class_weights))
 
     def with_length(self, longest: int) -> Self:
         """Return the options with `max_length` filled in.

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from mixkd.compress.checkpoints import load_classifier, load_tokenizer, load_with_new_head, most_tokens
+from mixkd.compress.class_weights import class_weights
 from mixkd.compress.config import DistillConfig
 from mixkd.compress.data import Collator
 from mixkd.compress.importance import sample_batches
@@ -57,7 +59,7 @@ def distill(
         TrainingError: If the loss becomes NaN.
         OutputError: If `output` may not be written.
     """
-    config = config or DistillConfig()
+    config = (config or DistillConfig()).with_class_weights()
     corpus = data if isinstance(data, Corpus) else open_corpus(data)
     with open_run(
         Path(output),
@@ -80,6 +82,7 @@ def distill(
         config = config.with_length(min(most_tokens(student, tokenizer), most_tokens(model, own_tokenizer)))
         prepared = run.prepare(labels, tokenizer, config, models=[folder, started_from])
         collator = Collator(tokenizer, labels)
+        each = class_weights(config.class_weights, labels, prepared.train) if config.class_weights else None
         if widths is not None:
             texts = sample_batches(prepared.train, collator, progress=progress)
             narrow(student, model, widths, texts, keep=config.keep, seed=config.seed)
@@ -92,7 +95,7 @@ def distill(
             # A part of the teacher starts every attempt as it is, another model with another new head.
             part = config.student is None
             start = copy.deepcopy(student) if part else _student(model, own_tokenizer, folder, config)[0]
-            return _objective(start, model, labels.task, config)
+            return _objective(start, model, labels.task, config, each)
 
         trained = run.train(objective, prepared, collator, config, width=student.config.hidden_size)
         return run.save(trained, tokenizer, prepared)
@@ -111,7 +114,11 @@ def _student(
 
 
 def _objective(
-    student: PreTrainedModel, teacher: PreTrainedModel, task: Task, config: DistillConfig
+    student: PreTrainedModel,
+    teacher: PreTrainedModel,
+    task: Task,
+    config: DistillConfig,
+    each: Tensor | None,
 ) -> Objective:
     weights = config.weights()
     return Objective(
@@ -122,6 +129,7 @@ def _objective(
         mixing=config.mixing(),
         distance=config.distance,
         temperature=config.temperature,
+        class_weights=each,
     )
 
 

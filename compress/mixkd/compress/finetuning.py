@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mixkd.compress.checkpoints import load_tokenizer, load_with_new_head, most_tokens
+from mixkd.compress.class_weights import class_weights
 from mixkd.compress.config import FinetuneConfig
 from mixkd.compress.data import Collator
 from mixkd.compress.locate import find_model
@@ -46,7 +47,7 @@ def finetune(
         TrainingError: If the loss becomes NaN.
         OutputError: If `output` may not be written.
     """
-    config = config or FinetuneConfig()
+    config = (config or FinetuneConfig()).with_class_weights()
     corpus = data if isinstance(data, Corpus) else open_corpus(data)
     with open_run(
         Path(output),
@@ -65,9 +66,11 @@ def finetune(
         config = config.with_length(most_tokens(encoder, tokenizer))
         prepared = run.prepare(labels, tokenizer, config, models=[folder])
 
+        each = class_weights(config.class_weights, labels, prepared.train) if config.class_weights else None
+
         def objective() -> Objective:
-            model = load_with_new_head(folder, labels)
-            return Objective(model, task=labels.task, weights=METHODS[Method.FINETUNE])
+            model, weights = load_with_new_head(folder, labels), METHODS[Method.FINETUNE]
+            return Objective(model, task=labels.task, weights=weights, class_weights=each)
 
         width = encoder.config.hidden_size
         trained = run.train(objective, prepared, Collator(tokenizer, labels), config, width=width)

@@ -25,13 +25,15 @@ class ShapeError(MkdError):
     """Two tensors that must have the same shape don't."""
 
 
-def label_loss(logits: Tensor, targets: Tensor, *, task: Task) -> Tensor:
+def label_loss(logits: Tensor, targets: Tensor, *, task: Task, class_weights: Tensor | None = None) -> Tensor:
     """Loss of each row against its target: cross-entropy, binary cross-entropy or squared error by task.
 
     Args:
         logits: (B, C), before softmax or sigmoid; (B, 1) for regression.
         targets: (B, C), see the module's docstring; no NaN.
         task: What the outputs mean.
+        class_weights: (C,), the weight of each class; of multi-label, of the labels that a text has. None
+            weighs all alike.
 
     Returns:
         (B,), float32 or wider; in nats for the two cross-entropies (the binary one a mean over the C labels).
@@ -44,26 +46,37 @@ def label_loss(logits: Tensor, targets: Tensor, *, task: Task) -> Tensor:
     targets = targets.to(logits.dtype)
     match task:
         case Task.SINGLE_LABEL:
-            return -(targets * F.log_softmax(logits, dim=-1)).sum(dim=-1)
+            weighted = targets if class_weights is None else targets * class_weights
+            return -(weighted * F.log_softmax(logits, dim=-1)).sum(dim=-1)
         case Task.MULTI_LABEL:
-            return F.binary_cross_entropy_with_logits(logits, targets, reduction="none").mean(dim=-1)
+            return F.binary_cross_entropy_with_logits(
+                logits, targets, reduction="none", pos_weight=class_weights
+            ).mean(dim=-1)
         case Task.REGRESSION:
             return (logits - targets).square().mean(dim=-1)
 
 
-def mle_loss(logits: Tensor, targets: Tensor, *, task: Task) -> Tensor:
+def mle_loss(logits: Tensor, targets: Tensor, *, task: Task, class_weights: Tensor | None = None) -> Tensor:
     """L_MLE = CE(y_i, S(x_i)), the mean over the labelled rows; 0 where there are none.
 
     Args:
         logits: (B, C), the student on original examples.
         targets: (B, C), NaN rows unlabelled.
         task: What the outputs mean.
+        class_weights: (C,), as in `label_loss`.
     """
-    return _mean_over(~targets.isnan().any(dim=-1), label_loss(logits, targets.nan_to_num(), task=task))
+    losses = label_loss(logits, targets.nan_to_num(), task=task, class_weights=class_weights)
+    return _mean_over(~targets.isnan().any(dim=-1), losses)
 
 
 def student_mixup_loss(
-    logits: Tensor, targets: Tensor, partner_targets: Tensor, lam: Tensor, *, task: Task
+    logits: Tensor,
+    targets: Tensor,
+    partner_targets: Tensor,
+    lam: Tensor,
+    *,
+    task: Task,
+    class_weights: Tensor | None = None,
 ) -> Tensor:
     """L_SM = λ_i CE(y_i, S(x'_i)) + (1-λ_i) CE(y_p(i), S(x'_i)), the mean over rows labelled on both sides.
 
@@ -73,10 +86,13 @@ def student_mixup_loss(
         partner_targets: (M, C), labels of the second.
         lam: (M,), λ, the weight of the first, in [0, 1].
         task: What the outputs mean.
+        class_weights: (C,), as in `label_loss`.
     """
     labelled = ~(targets.isnan() | partner_targets.isnan()).any(dim=-1)
-    first = label_loss(logits, targets.nan_to_num(), task=task)
-    second = label_loss(logits, partner_targets.nan_to_num(), task=task)
+    first, second = (
+        label_loss(logits, side.nan_to_num(), task=task, class_weights=class_weights)
+        for side in (targets, partner_targets)
+    )
     return _mean_over(labelled, lam * first + (1 - lam) * second)
 
 

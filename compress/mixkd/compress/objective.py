@@ -57,6 +57,7 @@ class Objective:
         mixing: How pairs are drawn.
         distance: d of L_TMKD and L_KD.
         temperature: τ of the distance `kl`.
+        class_weights: (C,), the weight of each class in L_MLE and L_SM; None weighs all alike.
 
     Raises:
         ConfigError: If a term needs the teacher and there is none, or `kl` is asked for regression.
@@ -72,6 +73,7 @@ class Objective:
         mixing: Mixing | None = None,
         distance: Distance = Distance.MSE,
         temperature: float = 1.0,
+        class_weights: Tensor | None = None,
     ) -> None:
         if weights.distilled and teacher is None:
             raise ConfigError("the weights ask for a teacher, and there is none")
@@ -84,6 +86,7 @@ class Objective:
         self._mixing = mixing or Mixing()
         self._distance = distance
         self._temperature = temperature
+        self._class_weights = class_weights
         if teacher is not None:
             teacher.eval().requires_grad_(False)
 
@@ -92,6 +95,8 @@ class Objective:
         for model in (self.student, self.teacher):
             if model is not None:
                 nn.Module.to(model, device)
+        if self._class_weights is not None:
+            self._class_weights = self._class_weights.to(device)
         return self
 
     def __call__(
@@ -129,7 +134,7 @@ class Objective:
     ) -> dict[Term, Tensor]:
         hidden = self.weights[Term.HIDDEN] > 0
         student = forward(**model_inputs(self.student, inputs), output_hidden_states=hidden)
-        terms = {Term.MLE: mle_loss(student.logits, targets, task=self.task)}
+        terms = {Term.MLE: self._against_labels(student.logits, targets)}
         if known is not None:
             terms[Term.KD] = self._between(student.logits, known)
         elif self.weights.distilled:
@@ -144,10 +149,12 @@ class Objective:
         seen = mixed_inputs(self.student, inputs, mix, originals=True)  # B + M rows
         student = forward(**model_inputs(self.student, seen), output_hidden_states=hidden)
         mixed_logits = student.logits[rows:]  # (M, C)
-        terms = {Term.MLE: mle_loss(student.logits[:rows], targets, task=self.task)}
+        terms = {Term.MLE: self._against_labels(student.logits[:rows], targets)}
         if self.weights[Term.SM] > 0:
             pair = targets[mix.first], targets[mix.second]
-            terms[Term.SM] = student_mixup_loss(mixed_logits, *pair, mix.lam, task=self.task)
+            terms[Term.SM] = student_mixup_loss(
+                mixed_logits, *pair, mix.lam, task=self.task, class_weights=self._class_weights
+            )
         if known is not None:
             terms[Term.KD] = self._between(student.logits[:rows], known)
         originals = hidden or (self.weights[Term.KD] > 0 and known is None)
@@ -161,6 +168,9 @@ class Objective:
         if self.weights[Term.TMKD] > 0:
             terms[Term.TMKD] = self._between(mixed_logits, teacher.logits[-len(mix.lam) :])
         return terms
+
+    def _against_labels(self, logits: Tensor, targets: Tensor) -> Tensor:
+        return mle_loss(logits, targets, task=self.task, class_weights=self._class_weights)
 
     def _teacher_terms(self, student: Any, teacher: Any, *, rows: int) -> dict[Term, Tensor]:
         """L_KD and L_hidden, on the first `rows` rows: the original examples."""
