@@ -68,7 +68,7 @@ def test_nothing_within_the_budget_is_exit_code_3_and_no_bundle(tmp_path: Path) 
     result = CliRunner().invoke(app, [str(argument) for argument in arguments])
     assert isinstance(result.exception, BudgetError)
     assert result.exception.exit_code == 3
-    assert "candidates lost" in str(result.exception)
+    assert "the best (" in str(result.exception)
     assert {path.name for path in tmp_path.iterdir()} == {"student", "data"}
 
 

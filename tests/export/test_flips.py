@@ -16,9 +16,9 @@ def _logits(answers: list[int]) -> NDArray[np.float32]:
 def test_compare_names_the_flipped_texts_and_counts_both_directions() -> None:
     target = np.eye(3)[[0, 1, 2, 2, 0]]
     target[4] = np.nan
-    examples = Examples("test", ("a", "b", "c", "d", "e"), target, Task.SINGLE_LABEL)
+    examples = Examples("test", ("a", "b", "c", "d", "e"), target, Task.SINGLE_LABEL, ("x", "y", "z"))
     logits = _logits([0, 1, 1, 2, 0]), _logits([0, 0, 2, 2, 1])
-    found = compare(examples, ["x", "y", "z"], *logits, publish=True)
+    found = compare(examples, *logits, publish=True)
     assert found is not None
     assert found.examples == (
         Example("b", "y", "y", "x"),
@@ -31,8 +31,8 @@ def test_compare_names_the_flipped_texts_and_counts_both_directions() -> None:
 
 
 def test_compare_is_none_for_several_labels_per_text() -> None:
-    examples = Examples("test", ("a",), np.ones((1, 3)), Task.MULTI_LABEL)
-    assert compare(examples, ["x", "y", "z"], _logits([0]), _logits([0])) is None
+    examples = Examples("test", ("a",), np.ones((1, 3)), Task.MULTI_LABEL, ("x", "y", "z"))
+    assert compare(examples, _logits([0]), _logits([0])) is None
 
 
 @pytest.mark.parametrize(

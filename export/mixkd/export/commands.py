@@ -94,14 +94,15 @@ def _trials(result: "ExportResult") -> Iterator[str]:
         assert result.quality is not None, "trials are measured on the data"
         kept = f", {len(trial.kept)} parts in fp32" if trial.kept else ""
         time = f"{trial.latency_ms:8.2f} ms" if trial.latency_ms is not None else ""
-        metric = result.quality.metric
+        worst, metric = trial.recall_drop, result.quality.metric
+        recall = f", {worst.label} loses {worst.points:.1f} points of recall" if worst else ""
         score, change = (
             format_metric(metric, trial.score),
             signed_difference(metric, -trial.drop_points / 100),
         )
         yield (
             f"  {trial.recipe:9} {score} ({change}), "
-            f"{format_rate(trial.agreement)} of the answers unchanged{time}{kept}"
+            f"{format_rate(trial.agreement)} of the answers unchanged{recall}{time}{kept}"
         )
 
 

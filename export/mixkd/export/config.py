@@ -10,7 +10,7 @@ from mixkd.options import DataInputs, Group, check_limits, option
 from mixkd.task import LEAST_LENGTH
 
 DEFAULT_DROP = 0.5
-"""The accuracy budget in points where several recipes are compared and none was given."""
+"""The accuracy budget in points where something needs one and none was given."""
 
 
 class Recipe(StrEnum):
@@ -133,7 +133,16 @@ class ExportConfig:
         None,
         "Accuracy budget: points that int8 may lose against the PyTorch student; needs --data.",
         group=Group.QUANTIZATION,
-        otherwise=f"{DEFAULT_DROP} where recipes are compared",
+        otherwise=f"{DEFAULT_DROP} where recipes are compared, or with --max-recall-drop",
+        least=0,
+        most=100,
+    )
+    max_recall_drop: float | None = option(
+        None,
+        "Budget of each label: points of recall that int8 may take from any label that has enough texts to "
+        "judge it by; needs --data.",
+        group=Group.QUANTIZATION,
+        otherwise="no limit",
         least=0,
         most=100,
     )
@@ -189,6 +198,8 @@ class ExportConfig:
             problems.append("--recipe must name at least one recipe")
         if self.max_drop is not None and not self.int8:
             problems.append("--max-drop limits what int8 loses: leave out --max-drop or --no-int8")
+        if self.max_recall_drop is not None and not self.int8:
+            problems.append("--max-recall-drop limits what int8 loses: leave it out, or --no-int8")
         check_limits(self, problems)
 
     @property
@@ -199,13 +210,15 @@ class ExportConfig:
     @property
     def budget(self) -> float | None:
         """The points that int8 may lose; None where no option needs a budget."""
-        return DEFAULT_DROP if self.max_drop is None and len(self.recipes) > 1 else self.max_drop
+        compared = len(self.recipes) > 1 or self.max_recall_drop is not None
+        return DEFAULT_DROP if self.max_drop is None and compared else self.max_drop
 
     @property
     def needs_text(self) -> str | None:
         """The first option that needs data, None where none does."""
         wanted = {
             "--max-drop": self.max_drop is not None,
+            "--max-recall-drop": self.max_recall_drop is not None,
             f"--vocabulary {self.vocabulary}": self.vocabulary.rows is not Rows.FULL,
             "--fastest": self.int8 and self.fastest,
             "more than one --recipe": self.int8 and len(self.recipes) > 1,

@@ -173,7 +173,7 @@ def _make(
         trim=measured.trim,
         processors=processors,
         data=used,
-        notes=rewrites.notes() + _notes(measured.quality, processors),
+        notes=rewrites.notes() + _notes(measured.quality, processors, choice),
     )
 
 
@@ -253,7 +253,7 @@ def _measure(
     comparison = None
     if after is not None:
         publish = config.publish_examples
-        comparison = compare(judge.examples, student.labels, before, after, publish=publish)
+        comparison = compare(judge.examples, before, after, publish=publish)
     answers = before if after is None else after
     return _Measured(
         quality=judge.quality(before, after),
@@ -282,8 +282,12 @@ def _ask_processors(
     return compare_processors(config.processors, variant, golden, student.task)
 
 
-def _notes(quality: ExportQuality | None, processors: tuple[OtherProcessor, ...]) -> tuple[str, ...]:
+def _notes(
+    quality: ExportQuality | None, processors: tuple[OtherProcessor, ...], choice: Choice | None
+) -> tuple[str, ...]:
     notes = tuple(note for processor in processors for note in processor.notes())
+    if choice is not None and choice.note is not None:
+        notes += (choice.note,)
     if quality is None or quality.int8 is None or quality.student - quality.int8 < NOTICEABLE_DROP:
         return notes
     lost = metric_difference(quality.metric, quality.student - quality.int8)

@@ -22,6 +22,7 @@ from mixkd.export.config import ExportConfig, Recipe, TableFormat
 from mixkd.export.int8.quantize import Quantized, Ranges, quantize
 from mixkd.export.int8.speed import measure_latencies_ms
 from mixkd.export.judge.judge import Judge, Logits
+from mixkd.export.judge.recall import RecallBudget, RecallDrop
 from mixkd.metrics import format_metric
 from mixkd.runtime.predictor import ALONE
 from mixkd.task import Task
@@ -57,12 +58,14 @@ class Trial(Quantization):
         score: The headline metric; a rate is a fraction of one.
         drop_points: 100 times the loss of that metric against the PyTorch student.
         agreement: Share of texts that get the PyTorch student's answer.
+        recall_drop: The label that loses most recall; None without `--max-recall-drop`.
         latency_ms: Time for one text on one thread; None where there was one recipe.
     """
 
     score: float
     drop_points: float
     agreement: float
+    recall_drop: RecallDrop | None = None
     latency_ms: float | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -72,12 +75,13 @@ class Trial(Quantization):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The candidate that was chosen, and all that were measured."""
+    """The candidate that was chosen, all that were measured, and what could not be judged."""
 
     quantized: Quantized
     recipe: Recipe
     kept: tuple[str, ...] = ()
     trials: tuple[Trial, ...] = ()
+    note: str | None = None
 
 
 class Quantizer:
@@ -103,71 +107,113 @@ class Quantizer:
         return self._calibrate()
 
 
-def choose(
-    quantizer: Quantizer, config: ExportConfig, judge: Judge, *, tell: Callable[[str], None]
-) -> Choice:
-    """Return the first candidate within the budget, or the fastest of several recipes within it.
+class _Scale:
+    """Measures candidates, and says which are within the budgets.
 
     Args:
         quantizer: The graph.
-        config: The recipes, the format of the tables, and the budget in points.
+        config: The budgets.
+        judge: The texts that candidates are measured on.
+        tell: Called with each result.
+    """
+
+    def __init__(
+        self, quantizer: Quantizer, config: ExportConfig, judge: Judge, tell: Callable[[str], None]
+    ) -> None:
+        assert config.budget is not None, "without a budget nothing is measured"
+        self._quantizer, self._judge, self._tell = quantizer, judge, tell
+        self.points = config.budget
+        recall = config.max_recall_drop
+        self.recall = None if recall is None else RecallBudget(judge, recall)
+        self.recall_points = recall
+        self.trials: list[Trial] = []
+
+    def measure(self, candidate: Quantization) -> tuple[Quantized, Trial]:
+        """Quantize a candidate and ask it."""
+        quantized = self._quantizer.quantize(candidate)
+        logits = self._judge.answer(quantized.model, batch_tokens=ALONE)
+        score = self._judge.score(logits)
+        trial = Trial(
+            **asdict(candidate),
+            score=score,
+            drop_points=100 * (self._judge.student_score - score),
+            agreement=self._judge.agreement(logits),
+            recall_drop=self.recall.worst(logits) if self.recall else None,
+        )
+        worst = trial.recall_drop
+        recall = f", {worst.label} {worst.points:.2f} points of recall" if worst else ""
+        self._tell(f"{candidate} lost {trial.drop_points:.2f} points{recall}")
+        self.trials.append(trial)
+        return quantized, trial
+
+    def measure_together(self, candidates: Sequence[Quantization]) -> list[tuple[Quantized, Trial]]:
+        """The same of several candidates, which are timed, too."""
+        measured = [self.measure(candidate) for candidate in candidates]
+        if len(measured) == 1:
+            return measured
+        self._tell("timing the candidates")
+        times = measure_latencies_ms([quantized.model for quantized, _ in measured], self._judge)
+        timed = [
+            (quantized, replace(trial, latency_ms=time))
+            for (quantized, trial), time in zip(measured, times, strict=True)
+        ]
+        self.trials[-len(timed) :] = [trial for _, trial in timed]
+        return timed
+
+    def within(self, trial: Trial) -> bool:
+        """Return whether a candidate is within both budgets."""
+        return self.excess(trial) <= 0
+
+    def excess(self, trial: Trial) -> float:
+        """Return by how many points a candidate is beyond its budgets, the worse of the two."""
+        excess = trial.drop_points - self.points
+        if trial.recall_drop is not None and self.recall_points is not None:
+            excess = max(excess, trial.recall_drop.points - self.recall_points)
+        return excess
+
+
+def choose(
+    quantizer: Quantizer, config: ExportConfig, judge: Judge, *, tell: Callable[[str], None]
+) -> Choice:
+    """Return the first candidate within the budgets, or the fastest of several recipes within them.
+
+    Args:
+        quantizer: The graph.
+        config: The recipes, the format of the tables, and the budgets in points.
         judge: The texts that candidates are measured on.
         tell: Called with each result.
 
     Raises:
-        BudgetError: If no candidate is within the budget.
+        BudgetError: If no candidate is within the budgets.
+        ConfigError: If no label has enough texts for `--max-recall-drop`.
     """
-    budget, trials = config.budget, list[Trial]()
-    assert budget is not None, "choose is for a budget"
+    scale = _Scale(quantizer, config, judge, tell)
+    note = scale.recall.note() if scale.recall else None
     accurate = _FALLBACK.get(config.embeddings, config.embeddings)
     for tables in dict.fromkeys((config.embeddings, accurate)):
         plain = [Quantization(recipe=recipe, tables=tables) for recipe in config.recipes]
-        measured = _measure_together(plain, quantizer, judge, tell)
-        trials += [trial for _, trial in measured]
-        within = [(quantized, trial) for quantized, trial in measured if trial.drop_points <= budget]
+        within = [found for found in scale.measure_together(plain) if scale.within(found[1])]
         if within:
             quantized, best = min(within, key=lambda found: found[1].latency_ms or 0.0)
-            return Choice(quantized, best.recipe, best.kept, tuple(trials))
+            return Choice(quantized, best.recipe, best.kept, tuple(scale.trials), note)
     for candidate in _with_kept_parts(quantizer, accurate, config, judge, tell):
-        quantized, trial = _measure(candidate, quantizer, judge, tell)
-        trials.append(trial)
-        if trial.drop_points <= budget:
-            return Choice(quantized, trial.recipe, trial.kept, tuple(trials))
-    best = min(trials, key=lambda trial: trial.drop_points)
-    raise BudgetError(
-        f"no int8 graph is within {budget:g} points of the student's "
-        f"{format_metric(judge.metric, judge.student_score)} on {judge.examples.split}: "
-        f"{len(trials)} candidates lost {best.drop_points:.2f} points or more (the best: {best}); "
-        "raise --max-drop, or export with --no-int8"
+        quantized, trial = scale.measure(candidate)
+        if scale.within(trial):
+            return Choice(quantized, trial.recipe, trial.kept, tuple(scale.trials), note)
+    raise BudgetError(_refusal(scale, judge))
+
+
+def _refusal(scale: _Scale, judge: Judge) -> str:
+    best = min(scale.trials, key=scale.excess)
+    worst = best.recall_drop
+    recall = f" and no label beyond {scale.recall_points:g} points of recall" if worst else ""
+    lost = f", and {worst.label!r} {worst.points:.2f} points of recall" if worst else ""
+    return (
+        f"no int8 graph is within {scale.points:g} points of the student's "
+        f"{format_metric(judge.metric, judge.student_score)} on {judge.examples.split}{recall}: "
+        f"of {len(scale.trials)} candidates the best ({best}) lost {best.drop_points:.2f} points{lost}; "
+        f"raise --max-drop{' or --max-recall-drop' if worst else ''}, or export with --no-int8"
     )
-
-
-def _measure_together(
-    candidates: Sequence[Quantization], quantizer: Quantizer, judge: Judge, tell: Callable[[str], None]
-) -> list[tuple[Quantized, Trial]]:
-    # Several candidates are timed, too.
-    measured = [_measure(candidate, quantizer, judge, tell) for candidate in candidates]
-    if len(measured) == 1:
-        return measured
-    tell("timing the candidates")
-    times = measure_latencies_ms([quantized.model for quantized, _ in measured], judge)
-    return [(q, replace(trial, latency_ms=time)) for (q, trial), time in zip(measured, times, strict=True)]
-
-
-def _measure(
-    candidate: Quantization, quantizer: Quantizer, judge: Judge, tell: Callable[[str], None]
-) -> tuple[Quantized, Trial]:
-    quantized = quantizer.quantize(candidate)
-    logits = judge.answer(quantized.model, batch_tokens=ALONE)
-    score = judge.score(logits)
-    trial = Trial(
-        **asdict(candidate),
-        score=score,
-        drop_points=100 * (judge.student_score - score),
-        agreement=judge.agreement(logits),
-    )
-    tell(f"{candidate} lost {trial.drop_points:.2f} points")
-    return quantized, trial
 
 
 def _with_kept_parts(

@@ -1,7 +1,6 @@
 """What int8 changed: how many texts got another label, and whether that is more than chance."""
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from math import comb
 from typing import Any
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixkd.export.judge.judge import Examples, Logits
+from mixkd.export.judge.recall import recalls
 from mixkd.runtime.encoding import Text
 from mixkd.task import Task
 
@@ -82,21 +82,18 @@ class LabelChanges:
         return asdict(self)
 
 
-def compare(
-    examples: Examples, labels: Sequence[str], fp32: Logits, int8: Logits, *, publish: bool = False
-) -> LabelChanges | None:
+def compare(examples: Examples, fp32: Logits, int8: Logits, *, publish: bool = False) -> LabelChanges | None:
     """Compare the two graphs' answers; None for tasks without exactly one label per text.
 
     Args:
         examples: The texts and their labels.
-        labels: (C,) in the order of the outputs.
         fp32: The fp32 graph's logits, (N, C).
         int8: The int8 graph's logits, (N, C).
         publish: Whether the comparison may hold texts.
     """
     if examples.task is not Task.SINGLE_LABEL:
         return None
-    before, after = fp32.argmax(axis=1), int8.argmax(axis=1)
+    labels, before, after = examples.labels, fp32.argmax(axis=1), int8.argmax(axis=1)
     known: NDArray[np.bool_] = np.isfinite(examples.target.sum(axis=1))
     truth = np.where(known, np.nan_to_num(examples.target).argmax(axis=1), -1)
     right_before: NDArray[np.bool_] = np.equal(before, truth)
@@ -120,9 +117,9 @@ def compare(
         fp32_ece=calibration_error(fp32[known], right_before[known]),
         int8_ece=calibration_error(int8[known], right_after[known]),
         recall={
-            name: (float(right_before[truth == i].mean()), float(right_after[truth == i].mean()))
-            for i, name in enumerate(labels)
-            if i in truth
+            name: (float(old), float(new))
+            for name, old, new in zip(labels, recalls(fp32, examples), recalls(int8, examples), strict=True)
+            if not np.isnan(old)
         },
     )
 

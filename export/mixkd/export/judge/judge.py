@@ -35,12 +35,14 @@ class Examples:
         texts: (N,).
         target: (N, C) as `truth` returns it; a row without a label is NaN.
         task: What the outputs mean.
+        labels: (C,), the names of the outputs.
     """
 
     split: str
     texts: tuple[Text, ...]
     target: NDArray[np.float64]
     task: Task
+    labels: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,7 +191,7 @@ def read_examples(corpus: Corpus, split: str, labels: Sequence[str], task: Task)
     target = truth([row.label for row in rows], labels, task)
     if np.isnan(target).all():
         raise DataError(f"{corpus.split(split)} has no labels: name their column with --label-column")
-    return Examples(split, tuple(row.content for row in rows), target, task)
+    return Examples(split, tuple(row.content for row in rows), target, task, tuple(labels))
 
 
 def same_answers(first: Logits, second: Logits, task: Task) -> NDArray[np.bool_]:
