@@ -13,6 +13,7 @@ import mixkd.compress.commands
 import mixkd.export.commands
 import mixkd.pipeline.commands
 import mixkd.runtime.commands
+import mixkd.runtime.drift_command
 from mixkd.console import say, warn
 from mixkd.errors import MkdError, OldReleaseWarning
 from mixkd.usage import Commands
@@ -48,6 +49,7 @@ for _commands in (
     mixkd.compress.commands,
     mixkd.export.commands,
     mixkd.runtime.commands,
+    mixkd.runtime.drift_command,
     mixkd.pipeline.commands,
     mixkd.bench.commands,
 ):

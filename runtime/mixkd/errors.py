@@ -92,6 +92,12 @@ class RegressionError(MkdError):
     exit_code: ClassVar[int] = 4
 
 
+class DriftError(MkdError):
+    """New texts are not like those a bundle was measured on."""
+
+    exit_code: ClassVar[int] = 5
+
+
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's text, or the error's type where it has no text."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -10,8 +10,8 @@ from mixkd.console import say
 from mixkd.options import Group
 
 ORDER = (
-    *("check", "finetune", "augment", "distill", "export", "inspect", "predict", "calibrate", "sign"),
-    *("bench", "compare", "targets", "search", "quickstart"),
+    *("check", "finetune", "augment", "distill", "export", "inspect", "predict", "calibrate", "drift"),
+    *("sign", "bench", "compare", "targets", "search", "quickstart"),
 )
 """The commands in the order in which they are used."""
 

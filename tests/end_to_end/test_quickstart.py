@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -78,6 +79,30 @@ def test_table_names_teacher_and_student(made: tuple[Path, str]) -> None:
         assert words in shown
     assert "report.html" in shown
     assert "bundle" in shown
+
+
+def rows_of(split: str) -> list[dict[str, str]]:
+    with built_in_file("clinc150", f"{split}.tsv").open(encoding="utf-8") as file:
+        return list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+
+
+def drift_of(bundle: Path, texts: list[str], folder: Path) -> dict[str, Any]:
+    file = folder / "new.tsv"
+    file.write_text("".join(f"{text}\n" for text in ["text", *texts]), encoding="utf-8")
+    shown: dict[str, Any] = json.loads(mkd("drift", bundle, "--data", file, "--json"))
+    return {each["of"]: each["drifts"] for each in shown["drift"]["differences"]}
+
+
+def test_other_texts_of_the_same_intents_do_not_drift(made: tuple[Path, str], tmp_path: Path) -> None:
+    again = random.Random(4).choices([row["text"] for row in rows_of("validation")], k=2000)
+    assert not any(drift_of(made[0] / "bundle", again, tmp_path).values())
+
+
+def test_texts_of_fewer_intents_drift(made: tuple[Path, str], tmp_path: Path) -> None:
+    rows = rows_of("validation")
+    gone = set(sorted({row["label"] for row in rows})[::8])
+    left = [row["text"] for row in rows if row["label"] not in gone]
+    assert drift_of(made[0] / "bundle", left, tmp_path)["labels"]
 
 
 def test_predict_reads_arguments_and_lines(made: tuple[Path, str], texts: list[str]) -> None:

@@ -34,6 +34,7 @@ from mixkd.outputs import check_output, fresh_folder
 from mixkd.progress import Progress, no_progress
 from mixkd.runs import data_fingerprint
 from mixkd.runtime.bundle import Bundle, open_bundle, seal_bundle
+from mixkd.runtime.drift import write_reference
 from mixkd.runtime.graph.sizes import Sizes
 from mixkd.runtime.manifest import FP32_FILE, INT8_FILE, TOKENIZER_FILE, Precision
 from mixkd.runtime.predictor import ALONE, BATCH_TOKENS
@@ -121,6 +122,8 @@ def export(
         write_card(folder, manifest, account, title=output.name)
         write_details(folder, account)
         seal_bundle(folder, manifest)
+        if corpus is not None:
+            write_reference(folder, corpus)
     progress("", len(_STEPS), len(_STEPS))
     bundle = open_bundle(output)
     return ExportResult(
