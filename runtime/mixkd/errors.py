@@ -10,6 +10,7 @@
     ├── BundleError          a bundle is damaged, foreign or unsafe
     ├── InputError           an app handed something to the classifier that isn't text
     ├── DeadlineError        an answer took longer than the app allows
+    ├── HubError             the hub can't be reached, refuses, or has no such bundle
     ├── OutputError          the result can't be written where it was asked for
     ├── MissingExtraError    a package of an optional extra isn't installed
     ├── MeasureError         a measurement can't be made, or can't be believed
@@ -58,6 +59,10 @@ class InputError(MkdError, TypeError):
 
 class DeadlineError(MkdError, TimeoutError):
     """An answer took longer than the app allows."""
+
+
+class HubError(MkdError):
+    """The hub can't be reached, refuses, or has no such bundle."""
 
 
 class OutputError(MkdError):

@@ -11,7 +11,7 @@ from mixkd.options import Group
 
 ORDER = (
     *("check", "finetune", "augment", "distill", "export", "inspect", "predict", "calibrate", "drift"),
-    *("sign", "bench", "compare", "targets", "search", "quickstart"),
+    *("sign", "push", "bench", "compare", "targets", "search", "quickstart"),
 )
 """The commands in the order in which they are used."""
 

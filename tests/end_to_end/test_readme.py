@@ -26,6 +26,9 @@ ELSEWHERE = {
     'pip install ".[compress]"': "Makefile",  # by way of the extra quickstart, which holds all three
     'pip install ".[export]"': "Makefile",
     'pip install ".[quickstart]"': "Makefile",
+    "mkd push bundle org/name --private": (
+        "tests/runtime/test_hub.py::test_a_private_repository_is_made_and_a_public_one_is_not_taken_for_it"
+    ),
     "mkd augment --data mydata --output back.jsonl": "tests/compress/test_augment.py",
     "torchrun --nproc-per-node 4 --no-python mkd distill --teacher teacher --data mydata --output student": (
         "tests/compress/test_processes.py::test_two_processes_train_what_one_does_with_two_batches_a_step"

@@ -7,8 +7,8 @@ import pytest
 from onnxruntime import InferenceSession, SessionOptions
 from onnxruntime_extensions import get_library_path
 
-from mixkd.export.graph.tokenizer_graph import TEXT_GRAPH_FILE
 from mixkd.runtime import Classifier
+from mixkd.runtime.manifest import TEXT_GRAPH_FILE
 from tests.examples.conftest import Answers
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]

@@ -9,7 +9,7 @@ from huggingface_hub import HfApi, constants, snapshot_download, try_to_load_fro
 from huggingface_hub.errors import HfHubHTTPError
 
 from mixkd.compress.config import MINILM
-from mixkd.compress.hub import hub_reachable
+from mixkd.endpoint import hub_reachable
 from mixkd.errors import ModelError, first_line
 
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -38,6 +38,11 @@ def find_model(name: str) -> Path:
     if folder.exists() or not _HUB_NAME.fullmatch(name):
         raise ModelError(f"no model folder at {name}: give a folder with config.json, or a name on the hub")
     return _cached(name) or _from_wheel(name) or _from_hub(name)
+
+
+def is_hub_model(name: str) -> bool:
+    """Return whether a name, which is no folder's, is that of a model of the hub that was used here."""
+    return name in _MINILM_NAMES or (_HUB_NAME.fullmatch(name) is not None and _cached(name) is not None)
 
 
 def weights_digest(folder: Path) -> str:

@@ -4,16 +4,22 @@ from pathlib import Path
 
 from mixkd.bench.render.markdown import plain
 from mixkd.export.account import Account
+from mixkd.export.config import ExportConfig
 from mixkd.export.graph.rewrite import RewriteReport
+from mixkd.export.hub_card import card_metadata
 from mixkd.export.judge.flips import LabelChanges
 from mixkd.export.judge.judge import ExportQuality
 from mixkd.export.judge.processors import OtherProcessor
 from mixkd.export.vocabulary import TrimReport
 from mixkd.metrics import format_metric, format_rate
 from mixkd.runtime.encoding import Text
-from mixkd.runtime.manifest import Manifest
+from mixkd.runtime.manifest import CARD_FILE, Manifest
 
 _TEMPLATE = """\
+---
+{metadata}
+---
+
 # {title}
 
 A text classifier: {precision}, {labels} labels, at most {max_length} tokens per text. Made by `mkd export`.
@@ -40,6 +46,8 @@ classifier = Classifier.load("path/to/this/folder")
 print(classifier.predict("some text"))
 ```
 
+From the hub: `Classifier.from_hub("org/name")`, which needs `mixkd[hub]` and checks every hash.
+
 optimum loads it, too: `ORTModelForSequenceClassification.from_pretrained(folder, subfolder="onnx", \
 file_name="{file_name}")`. In other languages, read the graph's output `{scores}`, (B, {labels}).
 
@@ -48,11 +56,14 @@ graph was made and all that was measured.
 """
 
 
-def write_card(folder: Path, manifest: Manifest, account: Account, *, title: str) -> None:
+def write_card(
+    folder: Path, manifest: Manifest, account: Account, config: ExportConfig, *, title: str
+) -> None:
     """Write `README.md` into a bundle's folder, whose graph stands there already."""
     file = folder / manifest.model_file
     sizes, notes = account.sizes, account.notes
     text = _TEMPLATE.format(
+        metadata=card_metadata(manifest, account, config, title=title).strip(),
         title=plain(title),
         precision=f"{manifest.precision} (recipe `{manifest.recipe}`)",
         labels=len(manifest.labels),
@@ -69,7 +80,7 @@ def write_card(folder: Path, manifest: Manifest, account: Account, *, title: str
         notes="".join(f"- {plain(note)}\n" for note in notes) + ("\n" if notes else ""),
         flips=_flips(account.comparison) if account.comparison else "",
     )
-    (folder / "README.md").write_text(text, encoding="utf-8")
+    (folder / CARD_FILE).write_text(text, encoding="utf-8")
 
 
 def _graph(rewrites: RewriteReport) -> str:

@@ -1,5 +1,6 @@
 """The options of an export."""
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
@@ -11,6 +12,10 @@ from mixkd.task import LEAST_LENGTH
 
 DEFAULT_DROP = 0.5
 """The accuracy budget in points where something needs one and none was given."""
+
+
+_LICENCE = re.compile(r"[a-z0-9][a-z0-9.+-]*")
+_LANGUAGE = re.compile(r"[a-z]{2,3}|multilingual")
 
 
 class Recipe(StrEnum):
@@ -183,6 +188,16 @@ class ExportConfig:
         "bundle can read them.",
         group=Group.BUNDLE,
     )
+    license: str | None = option(
+        None,
+        "The licence of the bundle, as the hub names it, for its card: apache-2.0, mit, cc-by-4.0 ...",
+        group=Group.BUNDLE,
+    )
+    language: tuple[str, ...] = option(
+        (),
+        "A language of the texts, for the card: en, de ... or multilingual; may be repeated.",
+        group=Group.BUNDLE,
+    )
     exporter: Exporter = option(
         Exporter.AUTO,
         "What traces the student: torch, or optimum, which needs mixkd[optimum] and gives the same graph; "
@@ -200,6 +215,13 @@ class ExportConfig:
             problems.append("--max-drop limits what int8 loses: leave out --max-drop or --no-int8")
         if self.max_recall_drop is not None and not self.int8:
             problems.append("--max-recall-drop limits what int8 loses: leave it out, or --no-int8")
+        if self.license is not None and not _LICENCE.fullmatch(self.license):
+            problems.append(f"--license must be a name of the hub's, as apache-2.0, not {self.license}")
+        problems += [
+            f"--language must be a code of two or three letters, as en, or multilingual, not {language}"
+            for language in self.language
+            if not _LANGUAGE.fullmatch(language)
+        ]
         check_limits(self, problems)
 
     @property

@@ -12,9 +12,7 @@ from mixkd.export.account import Account
 from mixkd.export.config import ExportConfig
 from mixkd.export.student import Student, weights_sha256
 from mixkd.runs import versions
-from mixkd.runtime.manifest import FP32_FILE, INT8_FILE, Manifest, Precision
-
-DETAILS_FILE = "export.json"
+from mixkd.runtime.manifest import DETAILS_FILE, FP32_FILE, INT8_FILE, Manifest, Precision
 
 
 def write_tokenizer(student: Student, folder: Path) -> None:

@@ -119,7 +119,7 @@ def export(
         manifest = make_manifest(account, config)
         if config.with_tokenizer:
             write_text_graph(folder, account.answering, manifest)
-        write_card(folder, manifest, account, title=output.name)
+        write_card(folder, manifest, account, config, title=output.name)
         write_details(folder, account)
         seal_bundle(folder, manifest)
         if corpus is not None:

@@ -18,6 +18,7 @@ from mixkd.compress.checkpoints import (
 )
 from mixkd.compress.locate import find_model
 from mixkd.errors import ConfigError, ModelError
+from mixkd.export.lineage import Lineage, lineage_of
 from mixkd.labels import LabelSpace, label_space_of
 from mixkd.runs import read_run
 from mixkd.task import DEFAULT_LENGTH, Task
@@ -39,6 +40,7 @@ class Student:
         tokenizer: A fast tokenizer.
         space: The task, and the labels in the order of the outputs.
         max_length: Tokens per text, special ones included.
+        lineage: What it goes back to on the hub.
     """
 
     folder: Path
@@ -46,6 +48,7 @@ class Student:
     tokenizer: "PreTrainedTokenizerBase"
     space: LabelSpace
     max_length: int
+    lineage: Lineage
 
     @property
     def task(self) -> Task:
@@ -100,6 +103,7 @@ def open_student(student: str | Path, *, max_length: int | None) -> Student:
         tokenizer=tokenizer,
         space=label_space_of(model.config.to_dict(), model=str(folder)),
         max_length=min(max_length or trained or DEFAULT_LENGTH, limit),
+        lineage=lineage_of(student),
     )
     opened.check_logits(_probe(opened), of="the PyTorch model")
     return opened

@@ -196,6 +196,17 @@ def check_bundle(folder: Path, *, trust: Trust = ANYBODY) -> tuple[Bundle, list[
     return Bundle(folder, manifest, digest), problems
 
 
+def read_manifest(folder: Path, *, trust: Trust = ANYBODY) -> Manifest:
+    """Return a folder's manifest, without a look at its other files, the signature apart.
+
+    Raises:
+        BundleError: If there is none, it can't be read, or it isn't that of the bundle that is meant.
+    """
+    content, digest = _read_manifest(folder, lean=False)
+    _check_trust(folder, content, digest, trust)
+    return parse_manifest(content, folder / MANIFEST_FILE)
+
+
 def seal_bundle(folder: Path, manifest: Manifest) -> Bundle:
     """Write `mkd.json` for the files that stand in the folder; `manifest.files` is filled in here."""
     entries = {}

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, overload
+from typing import Any, Literal, TypeAlias, Unpack, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from mixkd.errors import BundleError, ConfigError, InputError
 from mixkd.runtime.bundle import ANYBODY, OpenBundle, Trust
 from mixkd.runtime.encoding import Encoder, Text
-from mixkd.runtime.load_options import LoadOptions, is_whole
+from mixkd.runtime.load_options import LoadArguments, LoadOptions, is_whole
 from mixkd.runtime.manifest import Manifest, Precision
-from mixkd.runtime.prediction import Prediction, Reader, check_finite
+from mixkd.runtime.prediction import Prediction, Reader, check_finite, finite_copy
 from mixkd.runtime.predictor import ALONE, WINDOW, Predictor
 from mixkd.runtime.presets import Preset
 from mixkd.runtime.session import open_session
@@ -117,6 +117,39 @@ class Classifier:
         with options.open(Path(bundle).absolute()) as opened:
             return cls(opened, options)
 
+    @classmethod
+    def from_hub(
+        cls,
+        name: str,
+        *,
+        revision: str | None = None,
+        token: str | None = None,
+        cache_dir: str | Path | None = None,
+        **options: Unpack[LoadArguments],
+    ) -> "Classifier":
+        """Fetch a bundle from the Hugging Face hub, check every hash, and open it; needs the extra ``hub``.
+
+        Without a network, or with ``HF_HUB_OFFLINE=1``, what was fetched before is opened.
+
+        Args:
+            name: The repository, ``org/name``, that `mkd push` filled.
+            revision: A branch, a tag or a commit; None takes the newest. Only a commit stays what it is.
+            token: Who asks; None takes ``HF_TOKEN``, or who logged in with `hf auth login`.
+            cache_dir: The hub's cache; None takes the usual one.
+            options: As in `load`.
+
+        Raises:
+            HubError: If there is no such bundle, or neither the hub nor the cache gives it.
+            BundleError: As in `load`; also if it lists a file that no export of mixkd writes.
+            MissingExtraError: If huggingface_hub isn't installed.
+        """
+        from mixkd.runtime.hub import fetch_bundle  # the only part that connects to anything
+
+        key = options.get("verify_key")
+        trust = Trust(sha256=options.get("expect_sha256"), key=None if key is None else Path(key))
+        folder = fetch_bundle(name, revision=revision, token=token, cache_dir=cache_dir, trust=trust)
+        return cls.load(folder, **options)
+
     @property
     def manifest(self) -> Manifest:
         """What the bundle says about itself: task, labels, precision, measured quality."""
@@ -156,10 +189,10 @@ class Classifier:
             InputError: If something else than texts is given; the message names its type.
         """
         if not isinstance(texts, list):
-            return self._alone(_checked(texts), _copied)
+            return self._alone(_checked(texts), finite_copy)
         batch = [_checked(text) for text in texts]
         if self._batch_tokens == ALONE:
-            rows = [self._alone(text, _copied) for text in batch]
+            rows = [self._alone(text, finite_copy) for text in batch]
             return np.array(rows, np.float32).reshape(len(rows), len(self.labels))
         self._follow_fork()
         scores = self._predictor.outputs(batch, max_batch_tokens=self._batch_tokens)
@@ -253,11 +286,6 @@ class Classifier:
         self._single = SinglePredictor(session, output=output, width=width)
         self._predictor = Predictor(session, self._encoder, output=output)
         self._pid = os.getpid()
-
-
-def _copied(scores: NDArray[np.float32], _truncated: bool) -> NDArray[np.float32]:
-    check_finite(scores)
-    return scores.copy()
 
 
 def _checked(text: object) -> Text:

@@ -1,4 +1,4 @@
-"""The commands of the runtime stage: inspect, predict, calibrate, sign."""
+"""The commands of the runtime stage: inspect, predict, calibrate, sign, push."""
 
 import sys
 from collections.abc import Iterator
@@ -31,6 +31,7 @@ def register(app: typer.Typer) -> None:
     add_command(app, "predict", predict)
     add_command(app, "calibrate", calibrate)
     add_command(app, "sign", sign)
+    add_command(app, "push", push)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +80,35 @@ def sign(bundle: BundleFolder, *, signer: Signer, as_json: Json = False) -> None
     password = typer.prompt("password of the key", hide_input=True, err=True) if encrypted else None
     written = write_signature(bundle, signer.key, password=None if password is None else password.encode())
     answer({"signature": written}, f"signed: {written}", as_json=as_json)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PushConfig:
+    """The options of `mkd push`."""
+
+    private: bool = option(False, "Make a private repository.", group=Group.OTHER)
+    message: str = option(
+        "", "The commit's message.", group=Group.OTHER, otherwise="one that names the bundle's sha256"
+    )
+
+
+@with_options(config=PushConfig)
+def push(
+    bundle: BundleFolder,
+    name: Annotated[str, typer.Argument(metavar="ORG/NAME", help="The model repository on the hub.")],
+    *,
+    config: PushConfig,
+    as_json: Json = False,
+) -> None:
+    """Send a bundle to the Hugging Face hub, in one commit; the repository is made where there is none.
+
+    Log in with hf auth login, or set HF_TOKEN. Classifier.from_hub("ORG/NAME") opens it.
+    """
+    from mixkd.runtime.hub import push_bundle
+
+    pushed = push_bundle(bundle, name, private=config.private, message=config.message)
+    lines = (pushed.url, f"  revision  {pushed.revision}", f"  sha256    {pushed.sha256}")
+    answer(pushed._asdict(), *lines, as_json=as_json)
 
 
 @dataclass(frozen=True, kw_only=True)

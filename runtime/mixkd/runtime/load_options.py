@@ -4,10 +4,24 @@ import math
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, TypedDict
 
 from mixkd.errors import ConfigError
 from mixkd.runtime.bundle import OpenBundle, Trust, opened_bundle
 from mixkd.runtime.presets import SETTINGS, Preset, Settings
+
+
+class LoadArguments(TypedDict, total=False):
+    """The arguments of `Classifier.load` beside the bundle, as a function takes them that hands them on."""
+
+    threads: int | None
+    preset: Preset | Literal["balanced", "low-memory", "throughput"]
+    threshold: float | None
+    abstain_label: str | None
+    verify: bool
+    expect_sha256: str | None
+    verify_key: str | Path | None
+    timeout_s: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,8 +17,25 @@ SIGNATURE_BYTES = 64
 FORMAT_VERSION = 1
 INT8_FILE = "onnx/model_quantized.onnx"
 FP32_FILE = "onnx/model.onnx"
+TEXT_GRAPH_FILE = "onnx/text_to_label.onnx"
+DETAILS_FILE = "export.json"
+CARD_FILE = "README.md"
 TOKENIZER_FILE = "tokenizer.json"
 TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
+OWN_FILES = frozenset(
+    {
+        INT8_FILE,
+        FP32_FILE,
+        TEXT_GRAPH_FILE,
+        TOKENIZER_FILE,
+        TOKENIZER_CONFIG_FILE,
+        "config.json",
+        DETAILS_FILE,
+        CARD_FILE,
+    }
+)
+"""What `mkd export` writes beside the manifest, all of it: nothing else goes to the hub or comes from it."""
+
 LOGITS, PROBABILITIES = "logits", "probabilities"
 
 MAX_MANIFEST_BYTES = 2**24

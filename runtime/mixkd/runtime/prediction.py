@@ -104,3 +104,9 @@ def check_finite(scores: NDArray[np.float32]) -> None:
     """
     if not np.isfinite(scores).all():
         raise BundleError("the graph gives NaN or infinity for a text: export the bundle again")
+
+
+def finite_copy(scores: NDArray[np.float32], _truncated: bool) -> NDArray[np.float32]:
+    """Return a copy of scores, checked as by `check_finite`."""
+    check_finite(scores)
+    return scores.copy()

@@ -24,11 +24,8 @@ import onnx
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from mixkd.errors import ConfigError
-from mixkd.runtime.manifest import PROBABILITIES, TOKENIZER_FILE, Manifest
+from mixkd.runtime.manifest import PROBABILITIES, TEXT_GRAPH_FILE, TOKENIZER_FILE, Manifest
 from mixkd.task import Task
-
-TEXT_GRAPH_FILE = "onnx/text_to_label.onnx"
-"""Its place in a bundle."""
 
 _EXTENSIONS = "ai.onnx.contrib"
 _PUNCTUATION = r"(\p{P})"
