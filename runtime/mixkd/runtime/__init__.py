@@ -12,13 +12,16 @@ if TYPE_CHECKING:
     from mixkd.errors import BundleError, ConfigError, InputError, MkdError
     from mixkd.runtime.bundle import open_bundle
     from mixkd.runtime.classifier import Classifier
+    from mixkd.runtime.estimator import BundleEstimator
     from mixkd.runtime.manifest import Manifest, Precision
     from mixkd.runtime.prediction import Prediction
     from mixkd.runtime.presets import Preset
+    from mixkd.runtime.text_pipeline import TextClassificationPipeline
     from mixkd.task import Task
 
 __all__ = [
     "BundleError",
+    "BundleEstimator",
     "Classifier",
     "ConfigError",
     "InputError",
@@ -28,16 +31,19 @@ __all__ = [
     "Prediction",
     "Preset",
     "Task",
+    "TextClassificationPipeline",
     "open_bundle",
 ]
 
 _MODULES = {
+    "BundleEstimator": "estimator",
     "Classifier": "classifier",
     "Manifest": "manifest",
     "Precision": "manifest",
     "Prediction": "prediction",
     "Preset": "presets",
     "Task": "manifest",
+    "TextClassificationPipeline": "text_pipeline",
     "open_bundle": "bundle",
 }
 
