@@ -122,3 +122,24 @@ def write_answers(folder: Path, model: PreTrainedModel, texts: list[str]) -> Pat
     folder.mkdir(exist_ok=True)
     (folder / "test.tsv").write_text("\n".join(["text\tlabel", *lines]) + "\n", encoding="utf-8")
     return folder
+
+
+def write_doubtful(
+    folder: Path, model: PreTrainedModel, sizes: dict[str, int], *, temperature: float
+) -> Path:
+    """Write texts whose labels are drawn from the model's probabilities at a temperature.
+
+    The model is then too sure of itself where the temperature is above 1, by just that much.
+    """
+    tokenizer, drawn = tiny_tokenizer(model.config.model_type), torch.Generator().manual_seed(5)
+    texts = tiny_texts(sum(sizes.values()))
+    folder.mkdir(exist_ok=True)
+    for split, size in sizes.items():
+        part, texts = texts[:size], texts[size:]
+        lines = ["text\tlabel"]
+        for text in part:
+            with torch.inference_mode():
+                shares = (model(**tokenizer(text, return_tensors="pt")).logits[0] / temperature).softmax(-1)
+            lines.append(f"{text}\tlabel-{int(torch.multinomial(shares, 1, generator=drawn))}")
+        (folder / f"{split}.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder

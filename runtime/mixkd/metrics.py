@@ -10,6 +10,8 @@ from mixkd.task import Task
 HEADLINE = {Task.SINGLE_LABEL: "accuracy", Task.MULTI_LABEL: "micro_f1", Task.REGRESSION: "pearson"}
 """The one metric by which models are chosen and compared; higher is better for all three."""
 
+_BINS = 15
+
 _NOT_RATES = frozenset({"pearson", "spearman", "mse", "loss"})
 
 
@@ -99,3 +101,18 @@ def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
     ends = np.cumsum(counts)
     mean_rank: NDArray[np.float64] = (ends - (counts - 1) / 2)[place]
     return mean_rank
+
+
+def calibration_error(logits: ArrayLike, right: NDArray[np.bool_]) -> float:
+    """Return the expected calibration error: the mean of |confidence - accuracy| over confidence bins.
+
+    Args:
+        logits: (N, C).
+        right: (N,) whether the most probable label was right.
+    """
+    wide = np.asarray(logits, np.float64)
+    odds = np.exp(wide - wide.max(axis=1, keepdims=True))
+    confidence = odds.max(axis=1) / odds.sum(axis=1)
+    bins = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
+    gaps = np.abs(np.bincount(bins, confidence - right, minlength=_BINS))
+    return float(gaps.sum()) / max(len(right), 1)

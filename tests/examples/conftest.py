@@ -10,7 +10,9 @@ from mixkd.corpus.corpus import open_corpus
 from mixkd.export import export
 from mixkd.export.config import ExportConfig
 from mixkd.runtime import Classifier
+from mixkd.runtime.calibration import calibrate
 from tests.examples.student import write_clinc150_student
+from tests.tiny import tiny_classifier, write_doubtful, write_student
 
 TEXTS = 1000
 FIXTURE = Path(__file__).parents[1] / "runtime" / "fixtures" / "bundle"
@@ -46,6 +48,19 @@ def narrowed_answers(narrowed_bundle: Path) -> Answers:
     return _answers(narrowed_bundle)
 
 
+@pytest.fixture(scope="session")
+def calibrated_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny bundle whose scores were three times too sure, until a temperature was put into its graph."""
+    folder, model = tmp_path_factory.mktemp("calibrated"), tiny_classifier("bert")
+    write_student(folder / "student", model)
+    write_doubtful(folder / "data", model, {"validation": 400}, temperature=3.0)
+    export(folder / "student", folder / "bundle")
+    found = calibrate(folder / "bundle", open_corpus(folder / "data"))
+    assert found.temperature is not None
+    assert found.temperature.factor > 2
+    return folder / "bundle"
+
+
 def _bundle(folder: Path, widths: Widths | None = None) -> Path:
     write_clinc150_student(folder / "student", widths)
     config = ExportConfig(with_tokenizer=True)
@@ -61,3 +76,9 @@ def _answers(bundle: Path) -> Answers:
     # A student that had learned nothing could agree by always saying the same.
     assert sum(row.label == label for row, label in zip(rows, labels, strict=True)) > TEXTS / 2
     return Answers(texts, labels)
+
+
+def shown_answers(bundle: Path, texts: list[str]) -> list[tuple[str, object]]:
+    """Return Python's labels, and its scores as equal as the four digits that programs print allow."""
+    answers = Classifier.load(bundle, threads=1).predict(texts)
+    return [(answer.label, pytest.approx(answer.score, abs=1.1e-4)) for answer in answers]

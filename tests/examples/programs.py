@@ -26,6 +26,16 @@ def copy_example(name: str, folder: Path) -> Path:
 
 def ask(command: list[str], texts: list[str], folder: Path) -> list[str]:
     """Return the labels that a program prints for texts; it may leave nothing in its home."""
+    return [label for label, *_ in ask_lines(command, texts, folder)]
+
+
+def ask_scores(command: list[str], texts: list[str], folder: Path) -> list[tuple[str, float]]:
+    """Return the labels and the scores that a program prints for texts, as `ask` does."""
+    return [(label, float(score)) for label, score in ask_lines(command, texts, folder)]
+
+
+def ask_lines(command: list[str], texts: list[str], folder: Path) -> list[list[str]]:
+    """Return the fields of the lines that a program prints for texts, as `ask` does."""
     home = folder / "home"
     home.mkdir()
     lines = "".join(f"{text}\n" for text in texts)
@@ -40,4 +50,4 @@ def ask(command: list[str], texts: list[str], folder: Path) -> list[str]:
     )
     assert done.returncode == 0, done.stderr
     assert list(home.rglob("*")) == []
-    return [line.split("\t")[0] for line in done.stdout.splitlines()]
+    return [line.split("\t") for line in done.stdout.splitlines()]

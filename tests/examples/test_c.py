@@ -12,9 +12,10 @@ from tokenizers import Tokenizer
 from mixkd.console import visible
 from mixkd.runtime import open_bundle
 from tests.examples.c_example import Library, build
-from tests.examples.conftest import Answers
-from tests.examples.programs import ask
+from tests.examples.conftest import Answers, shown_answers
+from tests.examples.programs import ask, ask_scores
 from tests.examples.strange import STRANGE, Change, copy_fixture, edit, with_values, without
+from tests.tiny import tiny_texts
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
@@ -66,6 +67,13 @@ def test_c_gives_pythons_labels_for_a_narrowed_student(
 ) -> None:
     command = [str(built / "classify"), str(narrowed_bundle)]
     assert ask(command, narrowed_answers.texts, tmp_path) == narrowed_answers.labels
+
+
+def test_c_gives_the_scores_of_a_calibrated_bundle(
+    calibrated_bundle: Path, built: Path, tmp_path: Path
+) -> None:
+    found = ask_scores([str(built / "classify"), str(calibrated_bundle)], tiny_texts(20), tmp_path)
+    assert found == shown_answers(calibrated_bundle, tiny_texts(20))
 
 
 def test_c_reads_the_manifest_and_tokenises_every_character(student_bundle: Path, built: Path) -> None:

@@ -10,9 +10,10 @@ import pytest
 from mixkd.console import visible
 from mixkd.runtime import Classifier, open_bundle
 from mixkd.runtime.bundle import write_manifest
-from tests.examples.conftest import Answers
-from tests.examples.programs import ask, copy_example
+from tests.examples.conftest import Answers, shown_answers
+from tests.examples.programs import ask, ask_scores, copy_example
 from tests.examples.strange import STRANGE, Change, copy_fixture, edit, with_values
+from tests.tiny import tiny_texts
 from tests.tools import need
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
@@ -31,6 +32,14 @@ def test_node_gives_pythons_labels_for_a_narrowed_student(
     node = need("node", package="nodejs")
     command = [node, str(copy_example("node", tmp_path) / "classify.mjs"), str(narrowed_bundle)]
     assert ask(command, narrowed_answers.texts, tmp_path) == narrowed_answers.labels
+
+
+def test_node_gives_the_scores_of_a_calibrated_bundle(calibrated_bundle: Path, tmp_path: Path) -> None:
+    node = need("node", package="nodejs")
+    # transformers.js takes the logits, and has a softmax of its own.
+    command = [node, str(copy_example("node", tmp_path) / "classify.mjs"), str(calibrated_bundle)]
+    found = ask_scores(command, tiny_texts(20), tmp_path)
+    assert found == shown_answers(calibrated_bundle, tiny_texts(20))
 
 
 def test_node_abstains_below_the_bundles_threshold(

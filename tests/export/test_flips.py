@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mixkd.export.judge.flips import Change, Example, calibration_error, compare, mcnemar
+from mixkd.export.judge.flips import Change, Example, compare, mcnemar
 from mixkd.export.judge.judge import Examples
+from mixkd.metrics import calibration_error
 from mixkd.task import Task
 
 

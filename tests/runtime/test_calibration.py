@@ -9,7 +9,8 @@ from mixkd.cli import app
 from mixkd.corpus.corpus import open_corpus
 from mixkd.errors import ConfigError, DataError
 from mixkd.runtime import Classifier, Task, open_bundle
-from mixkd.runtime.calibration import best_threshold, calibrate
+from mixkd.runtime.abstention import best_threshold
+from mixkd.runtime.calibration import calibrate
 from tests.runtime.conftest import MakeBundle
 
 IN_SCOPE = "text\tlabel\nsend my money\ttransfer\nwake me up at 7\talarm\nis it going to rain\tweather\n"
@@ -46,7 +47,7 @@ def test_calibrate_writes_what_the_classifier_then_does(make_bundle: MakeBundle,
     folder = make_bundle(quality={"student-int8": {"accuracy": 0.9}})
     strange = open_corpus(data.parent / "strange.tsv")
     found = calibrate(folder, open_corpus(data), strange, out_of_scope_test=strange, abstain_label="oos")
-    assert found.judged_on == found.chosen_on
+    assert found.judged_on == found.chosen_on is not None
     manifest = open_bundle(folder).manifest
     assert (manifest.threshold, manifest.abstain_label) == (found.threshold, "oos")
     assert manifest.quality["student-int8"] == {"accuracy": 0.9}
@@ -68,7 +69,7 @@ def test_calibrate_refuses_a_text_whose_label_the_bundle_lacks(make_bundle: Make
 
 def test_calibrate_refuses_a_task_without_one_best_label(make_bundle: MakeBundle, data: Path) -> None:
     strange = open_corpus(data.parent / "strange.tsv")
-    with pytest.raises(ConfigError, match="only a single-label bundle abstains"):
+    with pytest.raises(ConfigError, match="only a single-label bundle is calibrated"):
         calibrate(make_bundle(task=Task.MULTI_LABEL), open_corpus(data), strange)
 
 

@@ -1,146 +1,246 @@
-"""The score below which a classifier abstains, chosen with the help of out-of-scope texts."""
+"""Scores that mean what they say: their temperature, and the score below which a classifier abstains."""
 
+import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mixkd.corpus.corpus import Corpus, Example
-from mixkd.errors import ConfigError, DataError
-from mixkd.runtime.bundle import open_bundle, write_manifest
+from mixkd.errors import BundleError, ConfigError, DataError, OutputError
+from mixkd.outputs import fresh_folder
+from mixkd.runtime.abstention import Abstention, Scores, best_threshold
+from mixkd.runtime.bundle import Bundle, open_bundle, seal_bundle, write_manifest
 from mixkd.runtime.classifier import Classifier
+from mixkd.runtime.manifest import MANIFEST_FILE, SIGNATURE_FILE
+from mixkd.runtime.temperature import (
+    Fit,
+    Scored,
+    best_temperature,
+    fit_held_out,
+    has_temperature,
+    scale_temperature,
+)
 from mixkd.task import ABSTAIN_LABEL, Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Abstention:
-    """What a threshold does, measured; rates are fractions of one.
+class Temperature:
+    """A temperature that was fitted, and what it does.
 
     Attributes:
-        in_scope_accuracy: The share of in-scope texts that get their label; abstaining counts as an error.
-        in_scope_accuracy_before: The same without a threshold.
-        out_of_scope_recall: The share of out-of-scope texts on which the classifier abstains.
-        in_scope_texts: The number of in-scope texts.
-        out_of_scope_texts: The number of out-of-scope texts.
+        factor: What the logits are divided by, beside any earlier temperature.
+        chosen_on: The texts that it was fitted on.
+        judged_on: Texts that it was not fitted on: the test split, else each half of the others by the fit on
+            the other half.
     """
 
-    in_scope_accuracy: float
-    in_scope_accuracy_before: float
-    out_of_scope_recall: float
-    in_scope_texts: int
-    out_of_scope_texts: int
+    factor: float
+    chosen_on: Fit
+    judged_on: Fit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """A chosen threshold, measured on the texts it was chosen on and, where there are any, on others."""
+    """What was calibrated.
 
-    threshold: float
-    abstain_label: str
-    chosen_on: Abstention
+    Attributes:
+        temperature: None where it was left as it is; `note` says why.
+        threshold: The score below which the bundle abstains; None without out-of-scope texts.
+        abstain_label: The answer below it.
+        chosen_on: What the threshold does on the texts it was chosen on.
+        judged_on: The same on others, where there are any.
+        sha256: Of the bundle's new `mkd.json`.
+        note: What else there is to know, a line.
+    """
+
+    temperature: Temperature | None
+    threshold: float | None
+    abstain_label: str | None
+    chosen_on: Abstention | None
     judged_on: Abstention | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Scores:
-    """The best label's score and correctness for in-scope texts, and its score for out-of-scope texts."""
-
-    inside: NDArray[np.float64]
-    right: NDArray[np.bool_]
-    outside: NDArray[np.float64]
-
-    def at(self, threshold: float) -> Abstention:
-        return Abstention(
-            in_scope_accuracy=float(np.mean(self.right & (self.inside >= threshold))),
-            in_scope_accuracy_before=float(np.mean(self.right)),
-            out_of_scope_recall=float(np.mean(self.outside < threshold)),
-            in_scope_texts=len(self.inside),
-            out_of_scope_texts=len(self.outside),
-        )
+    sha256: str
+    note: str | None
 
 
 def calibrate(
     folder: Path,
     corpus: Corpus,
-    out_of_scope: Corpus,
+    out_of_scope: Corpus | None = None,
     *,
     out_of_scope_test: Corpus | None = None,
     abstain_label: str | None = None,
+    temperature: bool = True,
 ) -> Calibration:
-    """Choose the threshold and write it into the bundle's manifest.
+    """Fit the temperature of the bundle's scores, and choose the threshold below which it abstains.
 
-    The threshold maximizes the mean of in-scope accuracy and out-of-scope recall, so that it does not depend
-    on the numbers of texts of either kind. It is chosen on the validation split, where there is one, and
-    measured on the test split.
+    Both are chosen on the validation split, where there is one, and measured on the test split. A temperature
+    is kept only if it lowers the loss of texts that it wasn't fitted on. The threshold is chosen on the new
+    scores; it maximizes the mean of in-scope accuracy and out-of-scope recall, so that it does not depend on
+    the numbers of texts of either kind.
+
+    A signature is removed: the bundle is another one now.
 
     Args:
-        folder: The bundle; only its `mkd.json` is changed, in one step.
+        folder: The bundle; it is replaced in one step, and without a new temperature only its `mkd.json` is.
         corpus: Labelled texts of the bundle's labels.
-        out_of_scope: Texts of none of these labels; if they have labels, these are ignored.
+        out_of_scope: Texts of none of these labels; if they have labels, these are ignored. None chooses no
+            threshold.
         out_of_scope_test: Other out-of-scope texts, to measure the chosen threshold.
         abstain_label: The answer below the threshold; None takes ``out_of_scope``.
+        temperature: Whether to fit one.
 
     Raises:
-        ConfigError: If the bundle's task isn't single-label.
+        ConfigError: If the bundle's task isn't single-label, nothing is to be calibrated, or a threshold that
+            was chosen earlier would be left without its temperature.
         DataError: If a text has no label, or one that the bundle doesn't know.
+        OutputError: If the bundle can't be replaced.
     """
+    folder = Path(folder).resolve()
     bundle = open_bundle(folder)
+    _check_request(bundle, out_of_scope, temperature=temperature)
+    work = _Work(corpus, out_of_scope, out_of_scope_test, abstain_label or ABSTAIN_LABEL)
+    fitted, note = work.fit(bundle) if temperature else (None, None)
+    if fitted is None:
+        return work.finish(bundle, None, note)
+    _check_replaceable(folder)
+    with fresh_folder(folder, overwrite=True) as part:
+        warmer = _copy_with_temperature(bundle, part, fitted.factor)
+        return work.finish(warmer, fitted, "sign the bundle again" if _is_signed(bundle) else None)
+
+
+def _check_request(bundle: Bundle, out_of_scope: Corpus | None, *, temperature: bool) -> None:
     if bundle.manifest.task is not Task.SINGLE_LABEL:
-        raise ConfigError(f"{folder} is {bundle.manifest.task}: only a single-label bundle abstains")
-    classifier = Classifier.load(folder, threshold=0.0)
-    choosing = "validation" if "validation" in corpus.splits else corpus.evaluation_split()
-    scores = _score(classifier, corpus, choosing, out_of_scope)
-    threshold = best_threshold(scores.inside, scores.right, scores.outside)
-    judged = None
-    if out_of_scope_test is not None and choosing != "test" and "test" in corpus.splits:
-        judged = _score(classifier, corpus, "test", out_of_scope_test).at(threshold)
-    found = Calibration(
-        threshold=threshold,
-        abstain_label=abstain_label or ABSTAIN_LABEL,
-        chosen_on=scores.at(threshold),
-        judged_on=judged,
-    )
-    quality = {**bundle.manifest.quality, "abstention": asdict(found)}
-    write_manifest(
-        folder,
-        replace(bundle.manifest, quality=quality, threshold=threshold, abstain_label=found.abstain_label),
-    )
-    return found
+        raise ConfigError(
+            f"{bundle.folder} is {bundle.manifest.task}: only a single-label bundle is calibrated"
+        )
+    if out_of_scope is None and not temperature:
+        raise ConfigError("--no-temperature leaves nothing to calibrate: give out-of-scope texts with --oos")
+    if out_of_scope is None and bundle.manifest.threshold is not None:
+        raise ConfigError(
+            f"{bundle.folder} has a threshold, which another temperature would shift: give --oos too"
+        )
 
 
-def best_threshold(
-    inside: NDArray[np.float64], right: NDArray[np.bool_], outside: NDArray[np.float64]
-) -> float:
-    """Return the lowest threshold that maximizes the mean of in-scope accuracy and out-of-scope recall.
-
-    Args:
-        inside: (N,) scores of texts in scope.
-        right: (N,) whether the best label of each is right.
-        outside: (M,) scores of texts out of scope.
-    """
-    # Between two neighbouring scores nothing changes: take the middle.
-    scores = np.unique(np.concatenate([inside, outside]))
-    candidates = np.concatenate([[0.0], (scores[1:] + scores[:-1]) / 2])
-    kept = np.sort(inside[right])
-    accuracy = (len(kept) - np.searchsorted(kept, candidates)) / len(inside)
-    recall = np.searchsorted(np.sort(outside), candidates) / len(outside)
-    return float(candidates[np.argmax(accuracy + recall)])
+def _check_replaceable(folder: Path) -> None:
+    if folder in {Path.cwd().resolve(), *Path.cwd().resolve().parents}:
+        raise OutputError(f"{folder} is in use as the current folder: call mkd calibrate from another one")
+    if not os.access(folder.parent, os.W_OK):
+        raise OutputError(f"{folder.parent} can't be written: copy the bundle, or give --no-temperature")
 
 
-def _score(classifier: Classifier, corpus: Corpus, split: str, out_of_scope: Corpus) -> _Scores:
-    inside = list(corpus.read(split))
-    outside = [e for name in out_of_scope.splits for e in out_of_scope.read(name)]
-    known = set(classifier.labels)
-    for number, example in enumerate(inside, start=1):
-        if example.label not in known:
+def _is_signed(bundle: Bundle) -> bool:
+    return (bundle.folder / SIGNATURE_FILE).exists()
+
+
+def _copy_with_temperature(bundle: Bundle, part: Path, factor: float) -> Bundle:
+    """Copy a bundle's files, without a signature, and scale the temperature of each graph."""
+    for name in (MANIFEST_FILE, *bundle.manifest.files):
+        (part / name).parent.mkdir(exist_ok=True)
+        shutil.copyfile(bundle.folder / name, part / name)
+    if open_bundle(part).sha256 != bundle.sha256:
+        raise BundleError(f"{bundle.folder} was changed while it was being calibrated: calibrate it again")
+    for name in bundle.manifest.files:
+        if name.endswith(".onnx") and has_temperature(part / name):
+            scale_temperature(part / name, factor)
+    return seal_bundle(part, bundle.manifest)
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """The texts to calibrate on, and the label of an abstaining answer."""
+
+    corpus: Corpus
+    out_of_scope: Corpus | None
+    out_of_scope_test: Corpus | None
+    abstain_label: str
+
+    @property
+    def choosing(self) -> str:
+        """The split to choose on."""
+        return "validation" if "validation" in self.corpus.splits else self.corpus.evaluation_split()
+
+    def fit(self, bundle: Bundle) -> tuple[Temperature | None, str | None]:
+        """Return the temperature to use, or None and why there is none."""
+        if not has_temperature(bundle.model_path):
+            return None, "its graph has no temperature: export the bundle again to get one"
+        classifier = Classifier.load(bundle.folder)
+        chosen = _scored(classifier, self.corpus, self.choosing)
+        factor, halves = best_temperature(chosen), fit_held_out(chosen)
+        if factor is None or halves is None:
+            return None, f"the {len(chosen.target)} texts tell no temperature: too few, or all are right"
+        if halves.loss_after >= halves.loss_before:
+            return None, "a temperature does not lower the loss of other texts: it is left as it is"
+        judged = halves
+        if self.choosing != "test" and "test" in self.corpus.splits:
+            judged = _scored(classifier, self.corpus, "test").fit(factor)
+        return Temperature(factor=factor, chosen_on=chosen.fit(factor), judged_on=judged), None
+
+    def finish(self, bundle: Bundle, temperature: Temperature | None, note: str | None) -> Calibration:
+        """Choose the threshold for a bundle as it is now, and write its manifest."""
+        manifest, chosen, judged = bundle.manifest, None, None
+        quality = dict(manifest.quality)
+        threshold, label = manifest.threshold, manifest.abstain_label
+        if temperature is not None:
+            quality["temperature"] = asdict(temperature)
+        if self.out_of_scope is not None:
+            threshold, chosen, judged = self._threshold(Classifier.load(bundle.folder, threshold=0.0))
+            label = self.abstain_label
+            about = {"threshold": threshold, "abstain_label": label, "chosen_on": asdict(chosen)}
+            quality["abstention"] = {**about, "judged_on": None if judged is None else asdict(judged)}
+        changed = temperature is not None or self.out_of_scope is not None
+        if changed:
+            written = replace(manifest, quality=quality, threshold=threshold, abstain_label=label)
+            write_manifest(bundle.folder, written)
+            if _is_signed(bundle):
+                (bundle.folder / SIGNATURE_FILE).unlink()
+                note = "; ".join(filter(None, (note, "sign the bundle again")))
+        return Calibration(
+            temperature=temperature,
+            threshold=threshold,
+            abstain_label=label,
+            chosen_on=chosen,
+            judged_on=judged,
+            sha256=open_bundle(bundle.folder).sha256,
+            note=note,
+        )
+
+    def _threshold(self, classifier: Classifier) -> tuple[float, Abstention, Abstention | None]:
+        assert self.out_of_scope is not None, "who calls has asked"
+        scores = _score(classifier, self.corpus, self.choosing, self.out_of_scope)
+        threshold = best_threshold(scores.inside, scores.right, scores.outside)
+        judged = None
+        if self.out_of_scope_test is not None and self.choosing != "test" and "test" in self.corpus.splits:
+            judged = _score(classifier, self.corpus, "test", self.out_of_scope_test).at(threshold)
+        return threshold, scores.at(threshold), judged
+
+
+def _labelled(classifier: Classifier, corpus: Corpus, split: str) -> list[Example]:
+    """Read the texts of a split, each with one of the classifier's labels."""
+    examples, known = list(corpus.read(split)), set(classifier.labels)
+    for number, example in enumerate(examples, start=1):
+        if not isinstance(example.label, str) or example.label not in known:
             raise DataError(
                 f"{corpus.split(split)}, row {number}: the bundle has no label {example.label!r}; "
                 "texts of no label belong to --oos"
             )
+    return examples
+
+
+def _scored(classifier: Classifier, corpus: Corpus, split: str) -> Scored:
+    examples = _labelled(classifier, corpus, split)
+    columns = {label: column for column, label in enumerate(classifier.labels)}
+    shares = classifier.predict_proba([example.content for example in examples])
+    return Scored.of(shares, (columns[str(example.label)] for example in examples))
+
+
+def _score(classifier: Classifier, corpus: Corpus, split: str, out_of_scope: Corpus) -> Scores:
+    inside = _labelled(classifier, corpus, split)
+    outside = [e for name in out_of_scope.splits for e in out_of_scope.read(name)]
     answers = _ask(classifier, inside)
-    return _Scores(
+    return Scores(
         np.array([score for _, score in answers]),
         np.array([label == e.label for (label, _), e in zip(answers, inside, strict=True)]),
         np.array([score for _, score in _ask(classifier, outside)]),

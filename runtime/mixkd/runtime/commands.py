@@ -18,6 +18,7 @@ from mixkd.task import ABSTAIN_LABEL
 from mixkd.usage import add_command
 
 if TYPE_CHECKING:
+    from mixkd.runtime.calibration import Calibration
     from mixkd.runtime.encoding import Text
 
 BundleFolder = Annotated[
@@ -186,50 +187,77 @@ def predict(
 
 
 @dataclass(frozen=True, kw_only=True)
-class OutOfScope:
-    """The texts of none of the labels, and the answer to them."""
+class CalibrateConfig:
+    """The texts of none of the labels, the answer to them, and whether the scores get a temperature."""
 
-    oos: str = required("Texts that belong to no label: a file, or clinc150 for the built-in ones.")
+    oos: str | None = option(
+        None,
+        "Texts that belong to no label, to choose the threshold: a file, or clinc150 for the built-in ones.",
+        group=Group.DATA,
+    )
     oos_test: str | None = option(
         None,
         "More such texts: the threshold is measured on them, and not chosen on them.",
         group=Group.DATA,
     )
     abstain_label: str = option(ABSTAIN_LABEL, "The answer below the threshold.", group=Group.ANSWER)
+    temperature: bool = option(
+        True, "Fit the temperature of the scores; --no-temperature leaves it.", group=Group.ANSWER
+    )
 
 
-@with_options(inputs=DataInputs, outside=OutOfScope)
+@with_options(inputs=DataInputs, config=CalibrateConfig)
 def calibrate(
     bundle: BundleFolder,
     *,
     inputs: DataInputs,
-    outside: OutOfScope,
+    config: CalibrateConfig,
     as_json: Json = False,
 ) -> None:
-    """Choose the score below which the bundle abstains, and write it into its manifest."""
+    """Fit the temperature of a bundle's scores, and choose the score below which it abstains.
+
+    The temperature is in the graph: every program that runs the bundle gets the calibrated scores. The bundle
+    has another sha256 afterwards, and needs to be signed again.
+    """
     from mixkd.corpus.corpus import BUILT_IN, built_in_file, open_corpus
     from mixkd.runtime.calibration import calibrate as choose
 
-    oos, oos_test = outside.oos, outside.oos_test
+    oos, oos_test = config.oos, config.oos_test
     if oos in BUILT_IN:
         oos, oos_test = (str(built_in_file(oos, f"oos_{split}.tsv")) for split in ("validation", "test"))
     plain = replace(inputs.columns(), label=None)
     found = choose(
         bundle,
         inputs.open(),
-        open_corpus(oos, plain),
+        open_corpus(oos, plain) if oos else None,
         out_of_scope_test=open_corpus(oos_test, plain) if oos_test else None,
-        abstain_label=outside.abstain_label,
+        abstain_label=config.abstain_label,
+        temperature=config.temperature,
     )
-    lines = [f"threshold {found.threshold:.4f}, below it the label {found.abstain_label!r}"]
+    answer(found, *_calibrated(found), as_json=as_json)
+
+
+def _calibrated(found: "Calibration") -> Iterator[str]:
+    if found.temperature is not None:
+        yield f"temperature {found.temperature.factor:.4f}"
+        fits = (("chosen on", found.temperature.chosen_on), ("judged on", found.temperature.judged_on))
+        for name, fit in fits:
+            yield (
+                f"{name} {fit.texts} texts: calibration error {fit.ece_before:.2%} before, "
+                f"{fit.ece_after:.2%} after; loss {fit.loss_before:.4f} before, {fit.loss_after:.4f} after"
+            )
+    if found.chosen_on is not None:
+        yield f"threshold {found.threshold:.4f}, below it the label {found.abstain_label!r}"
     for name, result in (("chosen on", found.chosen_on), ("judged on", found.judged_on)):
         if result is not None:
-            lines.append(
+            yield (
                 f"{name} {result.in_scope_texts} + {result.out_of_scope_texts} texts: in-scope accuracy "
                 f"{result.in_scope_accuracy:.2%} (without threshold {result.in_scope_accuracy_before:.2%}), "
                 f"out-of-scope recall {result.out_of_scope_recall:.2%}"
             )
-    answer(found, *lines, as_json=as_json)
+    if found.note is not None:
+        yield f"note: {found.note}"
+    yield f"sha256 {found.sha256}"
 
 
 def _texts(arguments: list[str] | None, pairs: bool) -> Iterator["Text"]:

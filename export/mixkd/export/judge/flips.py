@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from mixkd.export.judge.judge import Examples, Logits
 from mixkd.export.judge.recall import recalls
+from mixkd.metrics import calibration_error
 from mixkd.runtime.encoding import Text
 from mixkd.task import Task
 
 MOST_LISTED = 50
-_BINS = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,18 +129,3 @@ def mcnemar(repaired: int, broken: int) -> float:
     total = repaired + broken
     tail: float = sum(comb(total, k) for k in range(min(repaired, broken) + 1)) / 2**total
     return min(1.0, 2 * tail)
-
-
-def calibration_error(logits: Logits, right: NDArray[np.bool_]) -> float:
-    """Return the expected calibration error: the mean of |confidence - accuracy| over confidence bins.
-
-    Args:
-        logits: (N, C).
-        right: (N,) whether the most probable label was right.
-    """
-    wide = logits.astype(np.float64)
-    odds = np.exp(wide - wide.max(axis=1, keepdims=True))
-    confidence = odds.max(axis=1) / odds.sum(axis=1)
-    bins = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
-    gaps = np.abs(np.bincount(bins, confidence - right, minlength=_BINS))
-    return float(gaps.sum()) / max(len(right), 1)
