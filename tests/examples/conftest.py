@@ -11,7 +11,7 @@ from mixkd.export import export
 from mixkd.export.config import ExportConfig
 from mixkd.runtime import Classifier
 from mixkd.runtime.calibration import calibrate
-from tests.examples.student import write_clinc150_student
+from tests.examples.student import write_clinc150_bag, write_clinc150_student
 from tests.tiny import tiny_classifier, write_doubtful, write_student
 
 TEXTS = 1000
@@ -61,8 +61,25 @@ def calibrated_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "bundle"
 
 
+@pytest.fixture(scope="session")
+def bag_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle without attention."""
+    folder = tmp_path_factory.mktemp("bag")
+    write_clinc150_bag(folder / "student")
+    return _exported(folder)
+
+
+@pytest.fixture(scope="session")
+def bag_answers(bag_bundle: Path) -> Answers:
+    return _answers(bag_bundle)
+
+
 def _bundle(folder: Path, widths: Widths | None = None) -> Path:
     write_clinc150_student(folder / "student", widths)
+    return _exported(folder)
+
+
+def _exported(folder: Path) -> Path:
     config = ExportConfig(with_tokenizer=True)
     export(folder / "student", folder / "bundle", config=config)
     return folder / "bundle"

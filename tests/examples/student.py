@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from mixkd.compress.bag import make_bag
 from mixkd.compress.narrowing import Widths, narrow
 from mixkd.compress.student import cut_layers
 from mixkd.corpus.corpus import open_corpus
@@ -27,19 +28,7 @@ def write_clinc150_student(folder: Path, widths: Widths | None = None) -> None:
         folder: The folder to write.
         widths: What each layer keeps of MiniLM's neurons and heads; None keeps all.
     """
-    rows: dict[str, list[str]] = {}
-    for row in open_corpus("clinc150").read("train"):
-        rows.setdefault(str(row.label), []).append(row.text)
-    labels = sorted(rows)
-    torch.manual_seed(0)  # of the head that importance is measured with
-    whole = AutoModelForSequenceClassification.from_pretrained(
-        MINILM,
-        num_hidden_layers=LAYERS,
-        id2label=dict(enumerate(labels)),
-        label2id={label: i for i, label in enumerate(labels)},
-    ).eval()
-    tokenizer = AutoTokenizer.from_pretrained(MINILM, model_max_length=MAX_LENGTH)
-    texts = [text for label in labels for text in rows[label][:TEXTS_PER_LABEL]]
+    whole, tokenizer, texts = _untrained()
     model = cut_layers(whole, LAYERS).eval()
     if widths is not None:
         sample = tokenizer(texts[::10], padding=True, truncation=True, return_tensors="pt")
@@ -54,6 +43,35 @@ def write_clinc150_student(folder: Path, widths: Widths | None = None) -> None:
         _fit_head(model, torch.cat(pooled))
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+
+def write_clinc150_bag(folder: Path) -> None:
+    """Save a student without attention: pretrained word embeddings, random features, a head."""
+    whole, tokenizer, texts = _untrained()
+    model: Any = make_bag(whole, tokenizer, longest=MAX_LENGTH, width=384, units=2000)
+    with torch.inference_mode():
+        encoded = tokenizer(texts, padding=True, truncation=True, return_tensors="pt")
+        embeddings = model.get_input_embeddings()(encoded["input_ids"])
+        _fit_head(model, model.bag(embeddings, encoded["attention_mask"]))
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def _untrained() -> tuple[Any, Any, list[str]]:
+    """Return pretrained layers with a random head, their tokenizer, and as many texts of every label."""
+    rows: dict[str, list[str]] = {}
+    for row in open_corpus("clinc150").read("train"):
+        rows.setdefault(str(row.label), []).append(row.text)
+    labels = sorted(rows)
+    torch.manual_seed(0)  # of the head that importance is measured with
+    whole = AutoModelForSequenceClassification.from_pretrained(
+        MINILM,
+        num_hidden_layers=LAYERS,
+        id2label=dict(enumerate(labels)),
+        label2id={label: i for i, label in enumerate(labels)},
+    ).eval()
+    tokenizer = AutoTokenizer.from_pretrained(MINILM, model_max_length=MAX_LENGTH)
+    return whole, tokenizer, [text for label in labels for text in rows[label][:TEXTS_PER_LABEL]]
 
 
 def _average_in_last_layer(model: Any) -> None:

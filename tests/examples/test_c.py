@@ -76,6 +76,13 @@ def test_c_gives_the_scores_of_a_calibrated_bundle(
     assert found == shown_answers(calibrated_bundle, tiny_texts(20))
 
 
+def test_c_gives_pythons_labels_for_a_student_without_attention(
+    bag_bundle: Path, bag_answers: Answers, built: Path, tmp_path: Path
+) -> None:
+    command = [str(built / "classify"), str(bag_bundle)]
+    assert ask(command, bag_answers.texts, tmp_path) == bag_answers.labels
+
+
 def test_c_reads_the_manifest_and_tokenises_every_character(student_bundle: Path, built: Path) -> None:
     library = Library(built)
     bundle, manifest = library.read(student_bundle), open_bundle(student_bundle).manifest

@@ -42,6 +42,17 @@ def test_node_gives_the_scores_of_a_calibrated_bundle(calibrated_bundle: Path, t
     assert found == shown_answers(calibrated_bundle, tiny_texts(20))
 
 
+def test_node_gives_pythons_labels_for_a_student_without_attention(
+    bag_bundle: Path, bag_answers: Answers, tmp_path: Path
+) -> None:
+    command = [
+        need("node", package="nodejs"),
+        str(copy_example("node", tmp_path) / "classify.mjs"),
+        str(bag_bundle),
+    ]
+    assert ask(command, bag_answers.texts, tmp_path) == bag_answers.labels
+
+
 def test_node_abstains_below_the_bundles_threshold(
     student_bundle: Path, answers: Answers, tmp_path: Path
 ) -> None:

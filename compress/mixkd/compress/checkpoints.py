@@ -24,6 +24,7 @@ from transformers import (
 )
 from transformers.utils import logging
 
+import mixkd.compress.bag  # noqa: F401 - makes our own architecture known to transformers
 from mixkd.errors import MkdError, ModelError, first_line
 from mixkd.labels import LabelSpace
 from mixkd.task import PROBLEM_TYPES

@@ -100,7 +100,9 @@ class TrainingConfig(Selection):
         least=0,
         below=1,
     )
-    freeze_embeddings: bool = option(False, "Don't train the word embeddings.", group=Group.TRAINING)
+    freeze_embeddings: bool | None = option(
+        None, "Don't train the word embeddings.", group=Group.TRAINING, otherwise="no"
+    )
     class_weights: str | None = option(
         None,
         "How much each class counts in the losses against the labels: balanced (rare ones more), or a JSON "
@@ -264,8 +266,11 @@ class DistillConfig(StudentShape, TrainingConfig):
         least=0,
         below=1,
     )
-    freeze_embeddings: bool = option(
-        True, "Keep the teacher's word embeddings, untrained.", group=Group.TRAINING
+    freeze_embeddings: bool | None = option(
+        None,
+        "Keep the teacher's word embeddings, untrained.",
+        group=Group.TRAINING,
+        otherwise="yes; no for a bag",
     )
 
     def weights(self) -> Weights:

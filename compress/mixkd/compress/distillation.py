@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from mixkd.compress.bag import BAG, make_bag
 from mixkd.compress.checkpoints import load_classifier, load_tokenizer, load_with_new_head, most_tokens
 from mixkd.compress.class_weights import class_weights
 from mixkd.compress.config import DistillConfig
@@ -75,7 +76,7 @@ def distill(
         folder = find_model(str(teacher))
         model, own_tokenizer = load_classifier(folder), load_tokenizer(folder)
         labels = label_space_of(model.config.to_dict(), model=str(teacher))
-        student, tokenizer, started_from = _student(model, own_tokenizer, folder, config)
+        student, tokenizer, started_from = untrained_student(model, own_tokenizer, folder, config)
         widths = planned_widths(model, ffn=config.student_ffn, heads=config.student_heads)
         shared, weights = same_tokenizer(own_tokenizer, tokenizer), config.weights()
         _check_pair(weights, student, model, shared_tokenizer=shared)
@@ -94,17 +95,30 @@ def distill(
         def objective() -> Objective:
             # A part of the teacher starts every attempt as it is, another model with another new head.
             part = config.student is None
-            start = copy.deepcopy(student) if part else _student(model, own_tokenizer, folder, config)[0]
+            start = (
+                copy.deepcopy(student) if part else untrained_student(model, own_tokenizer, folder, config)[0]
+            )
             return _objective(start, model, labels.task, config, each)
 
         trained = run.train(objective, prepared, collator, config, width=student.config.hidden_size)
         return run.save(trained, tokenizer, prepared)
 
 
-def _student(
+def untrained_student(
     teacher: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path, config: DistillConfig
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, Path]:
-    """Return the untrained student, its tokenizer, and the folder that its weights come from."""
+    """Return the student that a training starts from, its tokenizer, and the folder of its weights.
+
+    Its layers are still as wide as the teacher's: `narrow` chooses by texts what they keep.
+
+    Args:
+        teacher: In evaluation mode.
+        tokenizer: The teacher's.
+        folder: The teacher's.
+        config: The options of the student's shape.
+    """
+    if config.is_bag:
+        return make_bag(teacher, tokenizer, longest=most_tokens(teacher, tokenizer)), tokenizer, folder
     if config.student is None:
         layers = config.student_layers or max(1, layer_count(teacher) // 2)
         return cut_layers(teacher, layers, keep=config.keep), tokenizer, folder
@@ -142,6 +156,8 @@ def _check_pair(
             "be matched token by token: use --method kd"
         )
     if weights[Term.HIDDEN] > 0:
+        if student.config.model_type == BAG:
+            raise ConfigError("a bag has no hidden states to match: use --method mixkd, or --alpha-hidden 0")
         if student.config.hidden_size != teacher.config.hidden_size:
             raise ConfigError(
                 f"hidden states of widths {student.config.hidden_size} and {teacher.config.hidden_size} "

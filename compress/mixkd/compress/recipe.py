@@ -24,6 +24,8 @@ _MOST_TEXTS = 64_000
 _MOST_EPOCHS = 30.0
 _FEW_CLASSES = 10
 _MOST_RATE = 1e-3
+_BAG_EPOCHS = 6.0
+_BAG_RATE = 3e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +58,11 @@ def settle(config: _Config, situation: Situation) -> _Config:
     return replace(
         config,
         batch_size=batch,
-        epochs=config.epochs if config.steps else config.epochs or _epochs(situation.rows, texts_per_step),
+        epochs=config.epochs if config.steps else config.epochs or _epochs(config, situation, texts_per_step),
         learning_rate=rate,
         head_learning_rate=config.head_learning_rate or rate * _head_factor(config, situation.labels),
         retries=config.retries if config.retries is not None else _retries(config),
+        freeze_embeddings=_freezes(config) if config.freeze_embeddings is None else config.freeze_embeddings,
     )
 
 
@@ -67,10 +70,11 @@ def _batch_size(rows: int) -> int:
     return next((size for limit, size in _BATCHES if rows < limit), _LARGE_BATCH)
 
 
-def _epochs(rows: int, texts_per_step: int) -> float:
-    """Return three epochs; more where those are under 1,000 steps, fewer where over 64,000 texts."""
-    wanted = max(_EPOCHS, _LEAST_STEPS / -(-rows // texts_per_step))
-    wanted = max(1.0, min(wanted, _MOST_TEXTS / rows))
+def _epochs(config: TrainingConfig, situation: Situation, texts_per_step: int) -> float:
+    """Return three epochs, six for a bag; more below 1,000 steps, fewer above 64,000 texts, or twice that."""
+    rows, bag = situation.rows, _is_bag(config)
+    wanted = max(_BAG_EPOCHS if bag else _EPOCHS, _LEAST_STEPS / -(-rows // texts_per_step))
+    wanted = max(1.0, min(wanted, (2 if bag else 1) * _MOST_TEXTS / rows))
     return min(math.ceil(100 * wanted) / 100, _MOST_EPOCHS)
 
 
@@ -81,11 +85,22 @@ def _rate(config: TrainingConfig, situation: Situation, batch: int) -> float:
     MiniLM, 384 wide, with 2e-4. For MRPC's two classes that was too much: 77.7 % on the validation texts, but
     81 % with 1e-4 and with 5e-5 for 16 texts (one run each).
     """
+    if _is_bag(config):
+        return _BAG_RATE * math.sqrt(batch / 64)
     if isinstance(config, DistillConfig):
         base, texts = 1e-4, 64
     else:
         base, texts = (5e-5 if _has_many_classes(situation.labels) else 2.5e-5), 32
     return float(min(base * (768 / situation.width) ** 2 * math.sqrt(batch / texts), _MOST_RATE))
+
+
+def _freezes(config: TrainingConfig) -> bool:
+    """Return whether a student keeps its teacher's word embeddings; a bag is hardly more than those."""
+    return isinstance(config, DistillConfig) and not config.is_bag
+
+
+def _is_bag(config: TrainingConfig) -> bool:
+    return isinstance(config, DistillConfig) and config.is_bag
 
 
 def _head_factor(config: TrainingConfig, labels: LabelSpace) -> float:

@@ -13,6 +13,13 @@ AUTO = "auto"
 """The value of `--student-ffn` that leaves the width to mkd."""
 
 
+class StudentKind(StrEnum):
+    """What kind of model a student is."""
+
+    TRANSFORMER = "transformer"
+    BAG = "bag"
+
+
 class Keep(StrEnum):
     """Which of the teacher's layers a student keeps."""
 
@@ -24,6 +31,12 @@ class Keep(StrEnum):
 class StudentShape(Selection):
     """What a student is made of: parts of its teacher, or another model."""
 
+    student_kind: StudentKind = option(
+        StudentKind.TRANSFORMER,
+        "transformer, or bag: the mean of the teacher's word embeddings and a small network; it takes "
+        "microseconds, and knows no order of words.",
+        group=Group.STUDENT,
+    )
     student_layers: int | None = option(
         None,
         "Layers of the teacher that the student keeps.",
@@ -59,9 +72,21 @@ class StudentShape(Selection):
         problems = super()._problems()
         if isinstance(self.student_ffn, str) and self.student_ffn != AUTO:
             problems.append(must_be("student_ffn", f"a number or {AUTO}", self.student_ffn))
-        if self.student is None:
-            return problems
-        for name in ("student_layers", "student_ffn", "student_heads"):
-            if getattr(self, name) is not None:
-                problems.append(f"{flag_of(name)} can't be combined with --student, which has its own shape")
+        given = [
+            flag_of(name)
+            for name in ("student_layers", "student_ffn", "student_heads")
+            if getattr(self, name) is not None
+        ]
+        if self.student is not None:
+            problems += [
+                f"{flag} can't be combined with --student, which has its own shape" for flag in given
+            ]
+        if self.is_bag:
+            given += ["--student"] if self.student is not None else []
+            problems += [f"{flag} can't be combined with --student-kind bag" for flag in given]
         return problems
+
+    @property
+    def is_bag(self) -> bool:
+        """Whether the student has no attention."""
+        return self.student_kind is StudentKind.BAG

@@ -86,6 +86,8 @@ def write_card(
 def _graph(rewrites: RewriteReport) -> str:
     if not rewrites.exact:
         return "The graph is as traced, without rewrites."
+    if not rewrites.attentions:
+        return "The graph has no attention."
     return (
         f"{rewrites.fused_attentions} of {rewrites.attentions} attentions are fused into one node; "
         f"{rewrites.narrowed} nodes compute only the first position, the one that the classifier reads."

@@ -32,9 +32,10 @@ def without_dead_heads(model: PreTrainedModel) -> PreTrainedModel:
     Args:
         model: A classifier; one of an unknown architecture is returned as it is.
     """
-    family, heads = family_of(model), model.config.num_attention_heads
+    family = family_of(model)
     if family is None or getattr(model.config, "pruned_heads", None):
         return model
+    heads = model.config.num_attention_heads
     used = [_used_heads(linear_in(layer, family.outward), heads) for layer in layers_of(model)]
     if all(len(kept) == heads for kept in used):
         return model

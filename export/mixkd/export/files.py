@@ -7,7 +7,9 @@ from pathlib import Path
 import onnx
 from onnx import ModelProto
 from tokenizers import Tokenizer
+from transformers import BertConfig
 
+from mixkd.compress.bag import BAG
 from mixkd.export.account import Account
 from mixkd.export.config import ExportConfig
 from mixkd.export.student import Student, weights_sha256
@@ -30,6 +32,29 @@ def write_tokenizer(student: Student, folder: Path) -> None:
     plain.no_padding()
     plain.no_truncation()
     plain.save(str(folder / "tokenizer.json"), pretty=False)
+
+
+def write_config(student: Student, folder: Path) -> None:
+    """Write `config.json`, which tells other programs the labels and that the graph is an encoder's.
+
+    transformers.js and optimum refuse types that they don't know, and build nothing from this one: a bag is
+    written as a BERT, whose graphs have the same inputs and outputs.
+    """
+    config = student.model.config
+    if config.model_type == BAG:
+        known = (
+            "id2label",
+            "label2id",
+            "problem_type",
+            "vocab_size",
+            "max_position_embeddings",
+            "pad_token_id",
+        )
+        config = BertConfig(
+            architectures=["BertForSequenceClassification"],
+            **{name: getattr(config, name) for name in known},
+        )
+    config.save_pretrained(folder)
 
 
 def write_graphs(folder: Path, *, int8: ModelProto | None, fp32: ModelProto | None) -> None:

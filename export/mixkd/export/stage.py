@@ -18,7 +18,7 @@ from mixkd.export.card import write_card
 from mixkd.export.config import ExportConfig, Rows
 from mixkd.export.convert import check_exporter, convert
 from mixkd.export.dead_heads import without_dead_heads
-from mixkd.export.files import make_manifest, write_details, write_graphs, write_tokenizer
+from mixkd.export.files import make_manifest, write_config, write_details, write_graphs, write_tokenizer
 from mixkd.export.graph.probabilities import add_probabilities
 from mixkd.export.graph.rewrite import rewrite
 from mixkd.export.graph.tokenizer_graph import check_tokenizer, write_text_graph
@@ -199,7 +199,7 @@ def _write_model_files(
             vocabulary = vocabulary.share_rows(student.model)
         vocabulary.trim_model(student.model)
         vocabulary.trim_tokenizer(folder)
-    student.model.config.save_pretrained(folder)
+    write_config(student, folder)
     return vocabulary
 
 
