@@ -68,6 +68,7 @@ def test_every_command_prints_json_when_asked(mkd: Mkd, command: str) -> None:
         (
             "distill",
             "--teacher --data --output --student-kind --student-layers --student-ffn --student-heads "
+            "--max-latency-ms "
             "--method --alpha-sm --alpha-tmkd --alpha-kd --beta "
             "--mixup-ratio --distance --temperature --epochs --learning-rate --batch-size --max-length "
             "--seed --text-column --text2-column --label-column --overwrite --resume --config --student "

@@ -69,7 +69,13 @@ def test_new_head_of_many_classes_learns_faster() -> None:
 
 def test_what_is_given_stays() -> None:
     given = FinetuneConfig(
-        epochs=7, batch_size=5, learning_rate=1e-6, head_learning_rate=1e-7, retries=4, max_length=20
+        epochs=7,
+        batch_size=5,
+        learning_rate=1e-6,
+        head_learning_rate=1e-7,
+        retries=4,
+        max_length=20,
+        freeze_embeddings=True,
     )
     assert settle(given, Situation(2_000, BINARY, 384)) == given
 

@@ -55,8 +55,8 @@ def distill(
     Raises:
         ModelError: If the teacher can't be found, has no trained head, or can't be cut.
         DataError: If the corpus can't be read or holds labels that the teacher doesn't have.
-        ConfigError: If the options don't fit teacher or student, such as mixing with two tokenizers, or an
-            interrupted run had others.
+        ConfigError: If the options don't fit teacher or student, such as mixing with two tokenizers, no shape
+            is within the latency, or an interrupted run had other options.
         TrainingError: If the loss becomes NaN.
         OutputError: If `output` may not be written.
     """
@@ -73,6 +73,8 @@ def distill(
         announce=announce,
         progress=progress,
     ) as run:
+        if config.max_latency_ms is not None:
+            config = run.fit_shape(str(teacher), config)
         folder = find_model(str(teacher))
         model, own_tokenizer = load_classifier(folder), load_tokenizer(folder)
         labels = label_space_of(model.config.to_dict(), model=str(teacher))

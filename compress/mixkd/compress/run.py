@@ -15,9 +15,10 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 from mixkd.compress.arguments import process_count
 from mixkd.compress.checkpoints import quiet_transformers
 from mixkd.compress.completion import COMPLETE
-from mixkd.compress.config import TrainingConfig
+from mixkd.compress.config import DistillConfig, TrainingConfig
 from mixkd.compress.data import Collator, TrainingData, prepare, quiet_datasets, training_rows
 from mixkd.compress.first_token import first_token_only
+from mixkd.compress.fitting import fitting_shape
 from mixkd.compress.locate import weights_digest
 from mixkd.compress.objective import Objective
 from mixkd.compress.processes import process_state, shared_work_folder
@@ -115,6 +116,22 @@ class Run:
         self._progress = progress
         self._first = process_state().is_main_process
         self._started = time.monotonic()
+
+    def fit_shape(self, teacher: str, config: DistillConfig) -> DistillConfig:
+        """Return the options with a shape within `config.max_latency_ms`, and announce it.
+
+        Args:
+            teacher: The teacher's folder or name on the hub.
+            config: The options.
+
+        Raises:
+            ConfigError: If none is within it.
+        """
+        with process_state().main_process_first():  # the others read what it chose
+            shape = fitting_shape(teacher, self._corpus, config, work=self._work, progress=self._progress)
+        if self._first:
+            self._announce(f"the student's shape is {shape.why}")
+        return shape.fit(config)
 
     def prepare(
         self,

@@ -68,15 +68,21 @@ class StudentShape(Selection):
         group=Group.STUDENT,
     )
 
+    max_latency_ms: float | None = option(
+        None,
+        "Choose layers and neurons, or a bag, so that a text takes no more on this machine, tokenization "
+        "included; needs mixkd[export].",
+        group=Group.STUDENT,
+        otherwise="no limit",
+        above=0,
+    )
+
     def _problems(self) -> list[str]:
         problems = super()._problems()
         if isinstance(self.student_ffn, str) and self.student_ffn != AUTO:
             problems.append(must_be("student_ffn", f"a number or {AUTO}", self.student_ffn))
-        given = [
-            flag_of(name)
-            for name in ("student_layers", "student_ffn", "student_heads")
-            if getattr(self, name) is not None
-        ]
+        sizes = ("student_layers", "student_ffn", "student_heads")
+        given = [flag_of(name) for name in sizes if getattr(self, name) is not None]
         if self.student is not None:
             problems += [
                 f"{flag} can't be combined with --student, which has its own shape" for flag in given
@@ -84,6 +90,10 @@ class StudentShape(Selection):
         if self.is_bag:
             given += ["--student"] if self.student is not None else []
             problems += [f"{flag} can't be combined with --student-kind bag" for flag in given]
+        if self.max_latency_ms is not None:
+            given += ["--student"] if self.student is not None else []
+            given += ["--student-kind bag"] if self.is_bag else []
+            problems += [f"{flag} can't be combined with --max-latency-ms" for flag in dict.fromkeys(given)]
         return problems
 
     @property

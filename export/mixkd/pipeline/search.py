@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -199,7 +199,7 @@ class _Search:
                 )
         else:
             self._announce(f"training {shape.name}")
-            training = replace(self._distillation, student_layers=shape.layers, student=shape.model)
+            training = shape.training(self._distillation)
             distill(
                 self._teacher,
                 self._corpus,

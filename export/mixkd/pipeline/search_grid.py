@@ -1,10 +1,11 @@
 """The options of `mkd search`: its limits, and the grid of students that are tried."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from mixkd.compress.config import DistillConfig
-from mixkd.compress.inputs import DistillInputs
+from mixkd.compress.inputs import DistillInputs, Selection
+from mixkd.compress.shape import StudentKind, StudentShape
 from mixkd.configs import read_config
 from mixkd.errors import ConfigError
 from mixkd.export.config import ExportConfig, Recipe, Rows, VocabularyChoice
@@ -59,19 +60,45 @@ class SearchConfig:
         return None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """What a student is made of: some of the teacher's layers, or another model.
+    """What a student is made of: parts of the teacher, its word embeddings alone, or another model.
 
     Attributes:
         name: Its folder among the students.
-        layers: How many of the teacher's layers it keeps; None for another model.
-        model: The other model, a folder or a hub name; None for layers of the teacher.
+        kind: A transformer, or a bag.
+        layers: How many of the teacher's layers it keeps; None for a bag or another model.
+        ffn: Neurons that each layer keeps; None keeps all.
+        heads: Attention heads that each layer keeps; None keeps all.
+        model: The other model, a folder or a hub name; None for a part of the teacher.
     """
 
     name: str
-    layers: int | None
-    model: str | None
+    kind: StudentKind = StudentKind.TRANSFORMER
+    layers: int | None = None
+    ffn: int | None = None
+    heads: int | None = None
+    model: str | None = None
+
+    @classmethod
+    def of_layers(cls, layers: int, *, ffn: int | None = None, heads: int | None = None) -> "Shape":
+        """Return a shape of some of the teacher's layers, named after what it keeps."""
+        parts = [f"{layers}-layer{'s' if layers > 1 else ''}"]
+        parts += [f"{ffn}-neurons"] if ffn is not None else []
+        parts += [f"{heads}-head{'s' if heads > 1 else ''}"] if heads is not None else []
+        return cls(name="-".join(parts), layers=layers, ffn=ffn, heads=heads)
+
+    def training(self, config: DistillConfig) -> DistillConfig:
+        """Return the options of a training with this shape."""
+        return replace(
+            config,
+            student_kind=self.kind,
+            student_layers=self.layers,
+            student_ffn=self.ffn,
+            student_heads=self.heads,
+            student=self.model,
+            max_latency_ms=None,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +126,8 @@ def make_grid(config: SearchConfig, *, teacher_layers: int) -> tuple[Candidate, 
         ConfigError: If the teacher has fewer layers, or two models have the same name.
     """
     depths = _depths(config.layers, teacher_layers)
-    shapes = [Shape(f"{depth}-layer{'s' if depth > 1 else ''}", depth, None) for depth in depths]
-    shapes += [Shape(Path(model).resolve().name, None, model) for model in config.student]
+    shapes = [Shape.of_layers(depth) for depth in depths]
+    shapes += [Shape(name=Path(model).resolve().name, model=model) for model in config.student]
     names = [shape.name for shape in shapes]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise ConfigError(f"two students of the grid are named {twice}: give each its own name")
@@ -128,11 +155,7 @@ def read_distillation(file: Path | None, *, epochs: float | None) -> DistillConf
         epochs: Passes over the texts; None takes the file's.
     """
     values = read_config(file, DistillInputs, DistillConfig)
-    own = {f.name for f in fields(DistillConfig)} - {
-        "student",
-        "student_layers",
-        "student_ffn",
-        "student_heads",
-    }
+    shape = {f.name for f in fields(StudentShape)} - {f.name for f in fields(Selection)} - {"keep"}
+    own = {f.name for f in fields(DistillConfig)} - shape
     chosen = {name: value for name, value in values.items() if name in own}
     return DistillConfig(**(chosen if epochs is None else {**chosen, "epochs": epochs}))

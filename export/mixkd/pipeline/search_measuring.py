@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from mixkd.bench.config import BenchConfig
@@ -11,18 +12,19 @@ from mixkd.bench.measurement import Plan
 from mixkd.bench.report.schema import Report
 from mixkd.bench.sampling import TokenCounter, draw_sample
 from mixkd.bench.targets.base import Target
-from mixkd.compress.checkpoints import load_classifier, load_tokenizer, load_with_new_head
+from mixkd.compress.checkpoints import load_classifier, load_tokenizer
 from mixkd.compress.config import DistillConfig
+from mixkd.compress.distillation import untrained_student
 from mixkd.compress.locate import find_model
-from mixkd.compress.student import cut_layers
+from mixkd.compress.narrowing import narrow, planned_widths
 from mixkd.corpus.corpus import Corpus, ThinnedSplit
 from mixkd.errors import MkdError
 from mixkd.export import export
-from mixkd.labels import label_space_of
 from mixkd.pipeline.search_grid import Candidate, Shape
 from mixkd.progress import Progress
 from mixkd.runtime.bundle import Bundle
 
+_NARROWING_TEXTS = 4
 _PROBE_ROWS = 200
 _PROBE_STRIDE = 100
 """An export measures quality, too; for an untrained student every hundredth text is enough."""
@@ -123,14 +125,19 @@ class Measuring:
         if folder.is_dir():
             return folder
         home = find_model(self._teacher)
-        teacher = load_classifier(home)
-        if shape.layers is not None:
-            model = cut_layers(teacher, shape.layers, keep=self._distillation.keep)
-        else:
-            home = find_model(str(shape.model))
-            model = load_with_new_head(home, label_space_of(teacher.config.to_dict(), model=self._teacher))
+        teacher, tokenizer = load_classifier(home), load_tokenizer(home)
+        config = shape.training(self._distillation)
+        model, tokenizer, _ = untrained_student(teacher, tokenizer, home, config)
+        widths = planned_widths(teacher, ffn=config.student_ffn, heads=config.student_heads)
+        if widths is not None:
+            # Which neurons are kept makes no difference to the latency: a few texts will do.
+            rows = islice(self._corpus.read(self._corpus.first_split("train")), _NARROWING_TEXTS)
+            pairs = [row.content if isinstance(row.content, tuple) else (row.content,) for row in rows]
+            texts = [list(part) for part in zip(*pairs, strict=True)]
+            batch = tokenizer(*texts, padding=True, truncation=True, max_length=16, return_tensors="pt")
+            narrow(model, teacher, widths, [dict(batch)], keep=config.keep)
         model.save_pretrained(folder)
-        load_tokenizer(home).save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
         return folder
 
 
