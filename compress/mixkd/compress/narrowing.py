@@ -32,6 +32,10 @@ from mixkd.errors import ConfigError, ModelError
 from mixkd.options import must_be
 
 
+NARROWED_FROM = "narrowed_from"
+"""The key in a narrowed student's config.json of the `ffn` and `heads` that its teacher's layers have."""
+
+
 @dataclass(frozen=True, slots=True)
 class Widths:
     """What every layer keeps; None keeps all.
@@ -109,6 +113,8 @@ def narrow(
             _keep_neurons(layer, family, _best(of_neurons, widths.ffn))
         if widths.heads is not None:
             _zero_heads(layer, family, _best(of_heads, widths.heads), heads)
+    whole = {"ffn": getattr(teacher.config, family.width), "heads": heads}
+    setattr(student.config, NARROWED_FROM, whole)
     if widths.ffn is not None:
         setattr(student.config, family.width, widths.ffn)
 

@@ -10,6 +10,7 @@ from mixkd.export.hub_card import card_metadata
 from mixkd.export.judge.flips import LabelChanges
 from mixkd.export.judge.judge import ExportQuality
 from mixkd.export.judge.processors import OtherProcessor
+from mixkd.export.narrowed import narrowed_parts
 from mixkd.export.vocabulary import TrimReport
 from mixkd.metrics import format_metric, format_rate
 from mixkd.runtime.encoding import Text
@@ -62,6 +63,7 @@ def write_card(
     """Write `README.md` into a bundle's folder, whose graph stands there already."""
     file = folder / manifest.model_file
     sizes, notes = account.sizes, account.notes
+    narrowed = narrowed_parts(account.student.model)
     text = _TEMPLATE.format(
         metadata=card_metadata(manifest, account, config, title=title).strip(),
         title=plain(title),
@@ -75,7 +77,7 @@ def write_card(
         head=sizes.head_bytes / 1e6,
         file=file.stat().st_size / 1e6,
         model_file=manifest.model_file,
-        graph=_graph(account.rewrites),
+        graph=_graph(account.rewrites) + (f" {narrowed.describe()}" if narrowed else ""),
         file_name=file.name,
         notes="".join(f"- {plain(note)}\n" for note in notes) + ("\n" if notes else ""),
         flips=_flips(account.comparison) if account.comparison else "",

@@ -32,18 +32,24 @@ def without_dead_heads(model: PreTrainedModel) -> PreTrainedModel:
     Args:
         model: A classifier; one of an unknown architecture is returned as it is.
     """
-    family = family_of(model)
-    if family is None or getattr(model.config, "pruned_heads", None):
-        return model
-    heads = model.config.num_attention_heads
-    used = [_used_heads(linear_in(layer, family.outward), heads) for layer in layers_of(model)]
-    if all(len(kept) == heads for kept in used):
+    family, used = family_of(model), used_heads(model)
+    heads = getattr(model.config, "num_attention_heads", 0)
+    if family is None or all(len(kept) == heads for kept in used):
         return model
     smaller = copy.deepcopy(model)
     for layer, kept in zip(layers_of(smaller), used, strict=True):
         if len(kept) < heads:
             _cut_heads(layer, family, kept, heads)
     return smaller
+
+
+def used_heads(model: PreTrainedModel) -> list[Tensor]:
+    """Return each layer's heads that add something, ascending; no layers where their names aren't known."""
+    family = family_of(model)
+    if family is None or getattr(model.config, "pruned_heads", None):
+        return []
+    heads = model.config.num_attention_heads
+    return [_used_heads(linear_in(layer, family.outward), heads) for layer in layers_of(model)]
 
 
 def _used_heads(outward: nn.Linear, heads: int) -> Tensor:

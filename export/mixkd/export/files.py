@@ -12,6 +12,7 @@ from transformers import BertConfig
 from mixkd.compress.bag import BAG
 from mixkd.export.account import Account
 from mixkd.export.config import ExportConfig
+from mixkd.export.narrowed import narrowed_parts
 from mixkd.export.student import Student, weights_sha256
 from mixkd.runs import versions
 from mixkd.runtime.manifest import DETAILS_FILE, FP32_FILE, INT8_FILE, Manifest, Precision
@@ -91,7 +92,9 @@ def make_manifest(account: Account, config: ExportConfig) -> Manifest:
 def write_details(folder: Path, account: Account) -> None:
     """Write `export.json`: how the graph was made, what was tried and what was measured."""
     choice, quality, comparison = account.choice, account.quality, account.comparison
+    narrowed = narrowed_parts(account.student.model)
     body = {
+        "narrowed": narrowed.as_json() if narrowed else None,
         "rewrites": account.rewrites.as_json(),
         "sizes": account.sizes.as_json(),
         "int8_products": list(choice.quantized.products) if choice else [],
