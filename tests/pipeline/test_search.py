@@ -55,6 +55,7 @@ def options(folder: Path) -> list[str]:
     return [
         *("--teacher", str(folder / "teacher"), "--data", str(folder / "data")),
         *("--output", str(folder / "out"), "--student", str(folder / "wide"), "--vocabulary", "full"),
+        *("--kind", "transformer"),
         *("--distill-config", str(folder / "training.toml")),
         *("--max-latency-ms", "1000", "--max-size-mb", "0.2"),
     ]

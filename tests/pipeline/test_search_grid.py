@@ -4,6 +4,8 @@ import pytest
 from typer.testing import CliRunner
 
 from mixkd.cli import app
+from mixkd.compress.config import DistillConfig
+from mixkd.compress.shape import StudentKind
 from mixkd.errors import ConfigError
 from mixkd.export.config import Recipe, Rows, VocabularyChoice
 from mixkd.pipeline.search_grid import SearchConfig, make_grid, read_distillation
@@ -27,6 +29,8 @@ def measured(name: str, score: float, p50_ms: float, size_bytes: int, reason: st
 def test_default_grid_goes_to_half_of_the_teacher_with_and_without_trimming() -> None:
     names = [candidate.name for candidate in make_grid(SearchConfig(), teacher_layers=4)]
     assert names == [
+        "bag-portable-full",
+        "bag-portable-trim",
         "1-layer-portable-full",
         "1-layer-portable-trim",
         "2-layers-portable-full",
@@ -37,6 +41,7 @@ def test_default_grid_goes_to_half_of_the_teacher_with_and_without_trimming() ->
 def test_grid_is_every_shape_times_every_recipe_and_vocabulary() -> None:
     config = SearchConfig(
         layers=(3, 1),
+        kind=(StudentKind.TRANSFORMER,),
         student=("org/small",),
         recipe=(Recipe.FAST, Recipe.PORTABLE),
         vocabulary=(VocabularyChoice(),),
@@ -50,6 +55,22 @@ def test_grid_is_every_shape_times_every_recipe_and_vocabulary() -> None:
         (None, "org/small", "fast"),
         (None, "org/small", "portable"),
     ]
+
+
+def test_grid_crosses_layers_neurons_and_heads() -> None:
+    config = SearchConfig(layers=(2, 1), ffn=(768, 384), heads=(6,), vocabulary=(VocabularyChoice(),))
+    shapes = [candidate.shape for candidate in make_grid(config, teacher_layers=4)]
+    assert [shape.name for shape in shapes] == [
+        "bag",
+        "1-layer-768-neurons-6-heads",
+        "1-layer-384-neurons-6-heads",
+        "2-layers-768-neurons-6-heads",
+        "2-layers-384-neurons-6-heads",
+    ]
+    training = shapes[-1].training(DistillConfig(max_latency_ms=3.0))
+    assert (training.student_layers, training.student_ffn, training.student_heads) == (2, 384, 6)
+    assert training.max_latency_ms is None
+    assert shapes[0].training(DistillConfig()).is_bag
 
 
 @pytest.mark.parametrize("depth", [0, 7])

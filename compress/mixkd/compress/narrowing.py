@@ -31,7 +31,6 @@ from mixkd.compress.student import kept_layers, layers_of
 from mixkd.errors import ConfigError, ModelError
 from mixkd.options import must_be
 
-
 NARROWED_FROM = "narrowed_from"
 """The key in a narrowed student's config.json of the `ffn` and `heads` that its teacher's layers have."""
 

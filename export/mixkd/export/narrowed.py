@@ -1,4 +1,4 @@
-"""What a student's layers keep of its teacher's neurons and heads, for `export.json` and the bundle's card."""
+"""What a student's layers keep of its teacher's neurons and heads, for `export.json` and the card."""
 
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any

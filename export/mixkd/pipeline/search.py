@@ -1,8 +1,8 @@
 """`mkd search`: the best student within limits of latency and size; only students within them are trained."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,13 @@ from mixkd.corpus.corpus import Corpus
 from mixkd.errors import ConfigError, MkdError, OutputError
 from mixkd.export import export
 from mixkd.export.student import weights_sha256
+from mixkd.metrics import HEADLINE
 from mixkd.outputs import clear_write_errors, fresh_folder, whole_file
 from mixkd.ownership import mark
 from mixkd.pipeline.search_grid import Candidate, SearchConfig, make_grid
 from mixkd.pipeline.search_measuring import Measuring, Probe, why_absent
 from mixkd.pipeline.search_outcomes import Outcome, State, best_fitting, drop_out, mark_pareto
+from mixkd.pipeline.search_trials import FEWEST, Trial, beaten, cheapest_first, dropped, is_comparable
 from mixkd.progress import Progress, no_progress
 from mixkd.runs import guard_resume, read_run, request_of
 from mixkd.runtime.bundle import Bundle, open_bundle
@@ -68,7 +70,8 @@ def search(
     """Train and export the students of a grid and choose the best one within the limits.
 
     Every candidate is first exported untrained: training changes neither its latency nor its size. A
-    candidate beyond a limit is not trained. The others are distilled, exported, and measured together on the
+    candidate beyond a limit is not trained, nor one whose shape a faster one beats in a short training. The
+    others are distilled, exported, and measured together on the
     validation split, which chooses; test scores are only reported.
 
     Args:
@@ -137,8 +140,13 @@ class _Search:
         self._chosen_on = corpus.first_split("validation")
 
     def run(self, candidates: Sequence[Candidate]) -> SearchResult:
-        outcomes = {one.name: one for one in self._probe(candidates)}
+        probes = self._probe(candidates)
+        outcomes = {one.name: one for one in self._beyond_limits(candidates, probes)}
         able = [candidate for candidate in candidates if candidate.name not in outcomes]
+        outcomes |= {one.name: one for one in self._try_shapes(able, probes)}
+        order = list(cheapest_first(able, probes))
+        able = [one for one in able if one.name not in outcomes]
+        able.sort(key=lambda one: order.index(one.shape))
         bundles: dict[str, Bundle] = {}
         for candidate in able:
             try:
@@ -165,8 +173,8 @@ class _Search:
             chosen_on=self._chosen_on,
         )
 
-    def _probe(self, candidates: Sequence[Candidate]) -> list[Outcome]:
-        """Measure the untrained candidates, as far as that isn't done, and return those beyond the limits."""
+    def _probe(self, candidates: Sequence[Candidate]) -> dict[str, Probe]:
+        """Measure the untrained candidates, as far as that isn't done; return the measurements by name."""
         file = self._output / _PROBES_FILE
         stored = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
         probes = {probe["name"]: Probe(**probe) for probe in stored}
@@ -180,11 +188,57 @@ class _Search:
             kept = [asdict(probe) for probe in probes.values() if probe.failure is None]
             with whole_file(file) as kept_file:
                 kept_file.write(json.dumps(kept, indent=1) + "\n")
-        found = [drop_out(probes[candidate.name], self._grid) for candidate in candidates]
-        dropped = [outcome for outcome in found if outcome is not None]
-        for outcome in dropped:
-            self._announce(f"{outcome.name} is {outcome.state}, untrained: {outcome.reason}")
-        return dropped
+        return probes
+
+    def _beyond_limits(
+        self, candidates: Sequence[Candidate], probes: Mapping[str, Probe]
+    ) -> Iterator[Outcome]:
+        for candidate in candidates:
+            outcome = drop_out(probes[candidate.name], self._grid)
+            if outcome is not None:
+                self._announce(f"{outcome.name} is {outcome.state}, untrained: {outcome.reason}")
+                yield outcome
+
+    def _try_shapes(self, candidates: Sequence[Candidate], probes: Mapping[str, Probe]) -> list[Outcome]:
+        """Train the shapes shortly, the fastest first; return the candidates whose shape is beaten."""
+        times = {
+            shape: p50_ms
+            for shape, p50_ms in cheapest_first(candidates, probes).items()
+            if is_comparable(shape)
+        }
+        if self._grid.trial_epochs == 0 or len(times) < FEWEST:
+            return []
+        trials, metric = [], ""
+        for shape, p50_ms in times.items():
+            folder = self._output / "trials" / f"{shape.name}-{self._grid.trial_epochs:g}"
+            if not folder.is_dir():
+                self._announce(f"training {shape.name} shortly")
+                config = replace(
+                    shape.training(self._distillation),
+                    epochs=self._grid.trial_epochs,
+                    steps=None,
+                    retries=0,
+                    keep_best=False,
+                )
+                self._distill(folder, config)
+            scores = (read_run(folder) or {})["metrics"][self._chosen_on]
+            metric = next(name for name in HEADLINE.values() if name in scores)
+            trials.append(Trial(shape=shape, p50_ms=p50_ms, score=scores[metric]))
+        found = dropped(candidates, beaten(trials, metric=metric), probes)
+        for outcome in found:
+            self._announce(f"{outcome.name} is {outcome.state}: {outcome.reason}")
+        return found
+
+    def _distill(self, folder: Path, config: DistillConfig) -> None:
+        distill(
+            self._teacher,
+            self._corpus,
+            folder,
+            config=config,
+            resume=True,
+            announce=self._announce,
+            progress=self._progress,
+        )
 
     def _make(self, candidate: Candidate) -> Bundle:
         """Return the candidate's bundle; train and export its student as far as that isn't done."""
@@ -199,16 +253,7 @@ class _Search:
                 )
         else:
             self._announce(f"training {shape.name}")
-            training = shape.training(self._distillation)
-            distill(
-                self._teacher,
-                self._corpus,
-                student,
-                config=training,
-                resume=True,
-                announce=self._announce,
-                progress=self._progress,
-            )
+            self._distill(student, shape.training(self._distillation))
         if not folder.is_dir():
             self._announce(f"exporting {candidate.name}")
             config = candidate.export_config(max_length=None)

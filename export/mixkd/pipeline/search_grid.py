@@ -1,6 +1,7 @@
 """The options of `mkd search`: its limits, and the grid of students that are tried."""
 
 from dataclasses import dataclass, fields, replace
+from itertools import product
 from pathlib import Path
 
 from mixkd.compress.config import DistillConfig
@@ -35,6 +36,30 @@ class SearchConfig:
         "A number of the teacher's layers to keep; may be repeated.",
         group=Group.STUDENT,
         otherwise="each from 1 to half of the teacher's",
+    )
+    ffn: tuple[int, ...] = option(
+        (),
+        "A number of feed-forward neurons that each layer keeps; may be repeated.",
+        group=Group.STUDENT,
+        otherwise="all of them",
+    )
+    heads: tuple[int, ...] = option(
+        (),
+        "A number of attention heads that each layer keeps; may be repeated.",
+        group=Group.STUDENT,
+        otherwise="all of them",
+    )
+    kind: tuple[StudentKind, ...] = option(
+        (StudentKind.TRANSFORMER, StudentKind.BAG),
+        "A kind of student, as for mkd distill --student-kind; may be repeated.",
+        group=Group.STUDENT,
+    )
+    trial_epochs: float = option(
+        1.0,
+        "Passes of a short training of each shape: one that a faster shape beats isn't trained in full; "
+        "0 trains all.",
+        group=Group.SEARCH,
+        least=0,
     )
     student: tuple[str, ...] = option(
         (), "Also start from this model: a folder or a hub name; may be repeated.", group=Group.STUDENT
@@ -120,13 +145,17 @@ class Candidate:
 
 
 def make_grid(config: SearchConfig, *, teacher_layers: int) -> tuple[Candidate, ...]:
-    """Return every candidate, small depths first.
+    """Return every candidate: the bag, small depths first, other models.
 
     Raises:
         ConfigError: If the teacher has fewer layers, or two models have the same name.
     """
-    depths = _depths(config.layers, teacher_layers)
-    shapes = [Shape.of_layers(depth) for depth in depths]
+    shapes = [Shape(name="bag", kind=StudentKind.BAG)] if StudentKind.BAG in config.kind else []
+    if StudentKind.TRANSFORMER in config.kind:
+        ffn: list[int | None] = [*dict.fromkeys(config.ffn)] or [None]
+        heads: list[int | None] = [*dict.fromkeys(config.heads)] or [None]
+        depths = _depths(config.layers, teacher_layers)
+        shapes += [Shape.of_layers(d, ffn=f, heads=h) for d, f, h in product(depths, ffn, heads)]
     shapes += [Shape(name=Path(model).resolve().name, model=model) for model in config.student]
     names = [shape.name for shape in shapes]
     if twice := next((name for name in names if names.count(name) > 1), None):

@@ -17,6 +17,9 @@ class State(StrEnum):
     SKIPPED = "skipped"
     """Already untrained it exceeds a limit, and training changes neither its speed nor its size."""
 
+    DROPPED = "dropped"
+    """In a short training a faster shape was better."""
+
     FAILED = "failed"
     """It couldn't be made or measured."""
 
@@ -31,7 +34,7 @@ class Outcome:
         name: The candidate.
         state: What was done with it.
         reason: Which limit it exceeds, or what failed; None otherwise.
-        p50_ms: Median latency: of the untrained model where it was skipped, else of the bundle.
+        p50_ms: Median latency: of the untrained model where it was skipped or dropped, else of the bundle.
         size_bytes: Size of the ONNX file, of the same.
         score: The main metric on the split that chooses; None where it wasn't trained.
         test_score: The same on the test split; None also where the test split chooses.
