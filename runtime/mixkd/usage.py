@@ -29,18 +29,20 @@ class Command(TyperCommand):
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the arguments, then a section per group."""
-        sections: dict[str, list[tuple[str, str]]] = {}
+        for name, rows in self.sections(ctx).items():
+            with formatter.section(name):
+                formatter.write_dl(rows)
+
+    def sections(self, ctx: Any) -> dict[str, list[tuple[str, str]]]:
+        """Return what the help says of each parameter, by section, in the order of the sections."""
+        found: dict[str, list[tuple[str, str]]] = {}
         for param in self.get_params(ctx):
             record = param.get_help_record(ctx)
             if record is not None:
                 name, text = record
                 # The section says it.
-                sections.setdefault(_section(param), []).append(
-                    (name, text.removesuffix("[required]").rstrip())
-                )
-        for name in sorted(sections, key=_SECTIONS.index):
-            with formatter.section(name):
-                formatter.write_dl(sections[name])
+                found.setdefault(_section(param), []).append((name, text.removesuffix("[required]").rstrip()))
+        return {name: found[name] for name in sorted(found, key=_SECTIONS.index)}
 
 
 class Commands(TyperGroup):

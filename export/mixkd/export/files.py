@@ -12,7 +12,7 @@ from transformers import BertConfig
 from mixkd.compress.bag import BAG
 from mixkd.export.account import Account
 from mixkd.export.config import ExportConfig
-from mixkd.export.narrowed import narrowed_parts
+from mixkd.export.details import Details
 from mixkd.export.student import Student, weights_sha256
 from mixkd.runs import versions
 from mixkd.runtime.manifest import DETAILS_FILE, FP32_FILE, INT8_FILE, Manifest, Precision
@@ -91,21 +91,5 @@ def make_manifest(account: Account, config: ExportConfig) -> Manifest:
 
 def write_details(folder: Path, account: Account) -> None:
     """Write `export.json`: how the graph was made, what was tried and what was measured."""
-    choice, quality, comparison = account.choice, account.quality, account.comparison
-    narrowed = narrowed_parts(account.student.model)
-    body = {
-        "narrowed": narrowed.as_json() if narrowed else None,
-        "rewrites": account.rewrites.as_json(),
-        "sizes": account.sizes.as_json(),
-        "int8_products": list(choice.quantized.products) if choice else [],
-        "int8_tables": list(choice.quantized.tables) if choice else [],
-        "kept_fp32": list(choice.kept) if choice else [],
-        "trials": [trial.as_json() for trial in choice.trials] if choice else [],
-        "quality": quality.as_json() if quality else None,
-        "int8_against_fp32": comparison.as_json() if comparison else None,
-        "processors": [processor.as_json() for processor in account.processors],
-        "vocabulary": account.trim.as_json() if account.trim else None,
-        "notes": list(account.notes),
-    }
-    text = json.dumps(body, indent=2, ensure_ascii=False) + "\n"
+    text = json.dumps(asdict(Details.of(account)), indent=2, ensure_ascii=False) + "\n"
     (folder / DETAILS_FILE).write_text(text, encoding="utf-8")

@@ -1,7 +1,7 @@
 """What a student's layers keep of its teacher's neurons and heads, for `export.json` and the card."""
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mixkd.compress.families import family_of
 from mixkd.compress.narrowing import NARROWED_FROM
@@ -26,10 +26,6 @@ class Narrowed:
     removed_neurons: int
     heads: tuple[int, ...]
     removed_heads: tuple[int, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the numbers as JSON values."""
-        return asdict(self)
 
     def describe(self) -> str:
         """Return the numbers as a sentence."""

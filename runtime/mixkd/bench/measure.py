@@ -76,7 +76,7 @@ def measure(plan: Plan, *, progress: Progress = no_progress) -> Report:
         data=_describe_data(plan.corpus, plan.sample, judged=judged),
         config=plan.config,
         targets=tuple(there.record for there in found if there.record),
-        method=_method(plan.config, plan.sample, judged=judged),
+        method=method_of(plan.config, split=plan.sample.split, rows=f"{judged:,}"),
     )
 
 
@@ -103,13 +103,20 @@ def _describe_data(corpus: Corpus, sample: Sample, *, judged: int) -> DataRecord
     )
 
 
-def _method(config: BenchConfig, sample: Sample, *, judged: int) -> tuple[str, ...]:
+def method_of(config: BenchConfig, *, split: str, rows: str) -> tuple[str, ...]:
+    """Return how the numbers are taken, in sentences.
+
+    Args:
+        config: The options.
+        split: The split of the texts.
+        rows: How many rows are judged, in digits or words.
+    """
     facts = {
         "threads": config.threads,
         "s": "" if config.threads == 1 else "s",
-        "split": sample.split,
+        "split": split,
         "seed": config.seed,
         "block": config.block,
-        "rows": f"{judged:,}",
+        "rows": rows,
     }
     return tuple(sentence.format(**facts) for sentence in _METHOD)

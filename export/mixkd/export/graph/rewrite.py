@@ -1,7 +1,6 @@
 """The exact rewrites of a traced graph: the same logits from fewer and smaller nodes."""
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import onnx
 
@@ -37,10 +36,6 @@ class RewriteReport:
     attentions: int
     fused_attentions: int
     exact: bool
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the report as JSON values."""
-        return asdict(self)
 
     def notes(self) -> tuple[str, ...]:
         """Return what a user should know; nothing where every rewrite applied."""

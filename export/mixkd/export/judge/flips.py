@@ -1,9 +1,8 @@
 """What int8 changed: how many texts got another label, and whether that is more than chance."""
 
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from math import comb
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,10 +75,6 @@ class LabelChanges:
     fp32_ece: float
     int8_ece: float
     recall: dict[str, tuple[float, float]]
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the comparison as JSON values."""
-        return asdict(self)
 
 
 def compare(examples: Examples, fp32: Logits, int8: Logits, *, publish: bool = False) -> LabelChanges | None:

@@ -1,8 +1,7 @@
 """The answers on other processors, whose int8 sums may saturate: onnxruntime runs on each, emulated."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,10 +36,6 @@ class OtherProcessor:
     texts: int
     agreement: float
     largest_difference: float
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the comparison as JSON values."""
-        return asdict(self)
 
     def notes(self) -> tuple[str, ...]:
         """Return what a user should know; nothing where the answers are the same."""
