@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart test test-skipped check clean
+.PHONY: quickstart test test-skipped check docs clean
 
 quickstart: .venv/quickstart.stamp
 	$(BIN)/mkd quickstart --output quickstart --overwrite
@@ -21,8 +21,12 @@ check: .venv/dev.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# The documentation, in site/; a broken link or a missing anchor is an error.
+docs: .venv/docs.stamp
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 clean:
-	rm -rf .venv dist build
+	rm -rf .venv dist build site
 
 .venv/quickstart.stamp: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -33,4 +37,8 @@ clean:
 
 .venv/dev.stamp: .venv/quickstart.stamp
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+.venv/docs.stamp: .venv/quickstart.stamp
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	touch $@

@@ -99,6 +99,9 @@ def test_sdist_holds_what_its_tests_need(built: Path) -> None:
         "tests/conftest.py",
         "constraints.txt",
         "constraints-4.57.txt",
+        "mkdocs.yml",
+        "docs/tutorial.md",
+        "scripts/site/hooks.py",
     } <= names
     assert {"scripts/check_torch_free.sh", "tests/runtime/fixtures/bundle/mkd.json"} <= names
 

@@ -1,19 +1,18 @@
 """What the README tells people to type works: each line is run here, or by the test that is named here."""
 
 import csv
-import os
-import re
-import subprocess
 import sys
 from collections import defaultdict
 from pathlib import Path
 
 import pytest
+from scripts.site.markdown import code, commands
 
 from mixkd.corpus.corpus import built_in_file
+from tests.newcomer import run
 
 ROOT = Path(__file__).parents[2]
-README = ROOT / "README.md"
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 INTENTS = ("transfer", "alarm", "weather")
 TEXTS = {"train": 8, "validation": 10, "test": 20}
 
@@ -37,18 +36,8 @@ ELSEWHERE = {
 """Lines that aren't run here, and the file or test that runs them."""
 
 
-def commands(file: Path) -> list[str]:
-    """Return the lines of a file's console blocks that follow a prompt, without their remarks."""
-    found = []
-    for block in re.findall(r"```console\n(.*?)```", file.read_text(encoding="utf-8"), re.S):
-        for line in block.replace("\\\n", "").splitlines():
-            if line.startswith("$ "):
-                found.append(" ".join(re.sub(r"\s{2,}# .*", "", line[2:]).split()))
-    return found
-
-
 def run_here() -> list[str]:
-    return [line for line in commands(README) if line.startswith("mkd ") and line not in ELSEWHERE]
+    return [line for line in commands(TEXT) if line.startswith("mkd ") and line not in ELSEWHERE]
 
 
 @pytest.fixture(scope="module")
@@ -75,21 +64,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    return subprocess.run(
-        command,
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 def test_every_line_to_type_is_run_by_a_test() -> None:
-    lines = commands(README)
+    lines = commands(TEXT)
     assert [line for line in lines if line not in {*run_here(), *ELSEWHERE}] == []
     assert [line for line in ELSEWHERE if line not in lines] == []
 
@@ -106,8 +82,7 @@ def test_the_readme_works_line_by_line(folder: Path) -> None:
     for line in run_here():
         done = run(folder, "bash", "-c", line)
         assert done.returncode == 0, f"{line}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
-    blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.S)
-    for number, block in enumerate(blocks):
+    for number, block in enumerate(code(TEXT, "python")):
         program = folder / f"block{number}.py"
         program.write_text(block, encoding="utf-8")
         done = run(folder, sys.executable, program.name)

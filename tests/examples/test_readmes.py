@@ -1,7 +1,6 @@
 """Every command of the examples' READMEs, run as it stands there."""
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -18,14 +17,13 @@ from tests.examples.c_example import headers
 from tests.examples.conftest import FIXTURE
 from tests.examples.programs import EXAMPLES, copy_example
 from tests.examples.readme import commands
+from tests.newcomer import ENVIRONMENT
 from tests.tools import need
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 TEXT = "transfer 100 dollars to my savings"
 INSTALLING = EXAMPLES.parent / "scripts" / "install_tools.sh"
-# The Python that runs the tests, as in a virtual environment that is active.
-ENVIRONMENT = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"}
 PORT = 8000
 """The READMEs' port. The tests take a free one instead."""
 
