@@ -20,7 +20,11 @@ if [ -z "$wheel" ]; then
 fi
 
 "$python" -m venv "$scratch/venv"
-"$scratch/venv/bin/python" -m pip install --quiet --no-compile --constraint "$root/constraints.txt" "$wheel" pytest
+pip() { "$scratch/venv/bin/python" -m pip install --quiet --no-compile "$@"; }
+pip --require-hashes --requirement "$root/pinned/runtime.txt"
+pip --no-deps "$wheel"
+pip --constraint "$root/constraints.txt" pytest
+"$scratch/venv/bin/python" -m pip check
 
 # Away from the source tree, so that only what the wheel brought can be imported.
 unset PYTHONPATH
