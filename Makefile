@@ -1,9 +1,10 @@
 # Two commands on a fresh machine: `make quickstart` and `make test`. Both make .venv where it is missing.
 # `make test-skipped` runs the test files of which `make test` skipped something, once the tools are installed.
+# `make release` builds and checks what is released: see RELEASING.md.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart test test-skipped check docs clean
+.PHONY: quickstart test test-skipped check docs release clean
 
 quickstart: .venv/quickstart.stamp
 	$(BIN)/mkd quickstart --output quickstart --overwrite
@@ -24,6 +25,10 @@ check: .venv/dev.stamp
 # The documentation, in site/; a broken link or a missing anchor is an error.
 docs: .venv/docs.stamp
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+release: .venv/dev.stamp
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[release]'
+	PYTHON=$(BIN)/python scripts/release.sh
 
 clean:
 	rm -rf .venv dist build site

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Install the wheel without extras into an empty environment: it must answer and pass the tests of the runtime and
+# Install the wheel (or an sdist) without extras into an empty environment: it must answer and pass the tests of the runtime and
 # of the bench there, and nothing of the training side may be installed or imported.
 #
 #   scripts/check_torch_free.sh [WHEEL [PYTEST ARGUMENT...]]
@@ -19,6 +19,7 @@ if [ -z "$wheel" ]; then
     wheel=$(echo "$scratch"/dist/*.whl)
 fi
 
+wheel=$(realpath "$wheel")
 "$python" -m venv "$scratch/venv"
 pip() { "$scratch/venv/bin/python" -m pip install --quiet --no-compile "$@"; }
 pip --require-hashes --requirement "$root/pinned/runtime.txt"

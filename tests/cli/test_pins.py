@@ -52,7 +52,7 @@ def test_only_what_optimum_brings_and_needs_is_older_in_the_second_set() -> None
 def hashed(name: str) -> dict[str, Requirement]:
     """Return what a file of hashes pins; each requirement has at least one hash."""
     text = (ROOT / "pinned" / name).read_text(encoding="utf-8").replace("\\\n", "")
-    found = {}
+    found: dict[str, Requirement] = {}
     for line in text.splitlines():
         if not line.startswith("#"):
             requirement, *hashes = re.split(r"\s+--hash=", line)

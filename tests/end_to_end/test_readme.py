@@ -36,8 +36,24 @@ ELSEWHERE = {
 """Lines that aren't run here, and the file or test that runs them."""
 
 
+def of_the_makefile() -> list[str]:
+    """Return the Makefile's commands as typed in an active environment, without --quiet and the coverage."""
+    found = []
+    for line in (ROOT / "Makefile").read_text(encoding="utf-8").splitlines():
+        if line.startswith("\t$(BIN)/"):
+            plain = re.sub(r" --(quiet|cov-fail-under \d+|cov-append|cov)\b", "", line.strip())
+            found.append(plain.removeprefix("$(BIN)/").replace("'", '"'))
+    return found
+
+
+def without_make() -> list[str]:
+    """Return the lines that stand for `make quickstart` and `make test`."""
+    return commands(TEXT.partition("### Without make")[2].partition("\n## ")[0])
+
+
 def run_here() -> list[str]:
-    return [line for line in commands(TEXT) if line.startswith("mkd ") and line not in ELSEWHERE]
+    lines = commands(TEXT)
+    return [line for line in lines if line.startswith("mkd ") and line not in {*ELSEWHERE, *without_make()}]
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +82,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_line_to_type_is_run_by_a_test() -> None:
     lines = commands(TEXT)
-    assert [line for line in lines if line not in {*run_here(), *ELSEWHERE}] == []
+    assert [line for line in lines if line not in {*run_here(), *ELSEWHERE, *without_make()}] == []
     assert [line for line in ELSEWHERE if line not in lines] == []
+
+
+def test_the_lines_without_make_are_those_of_the_makefile() -> None:
+    made = of_the_makefile()
+    quickstart = [
+        line for line in made if "torch==" in line or "[quickstart]" in line or " quickstart " in line
+    ]
+    tests = [line for line in made if "[dev]" in line or line.startswith(("ruff", "mypy"))]
+    tests += [line for line in made if "pytest" in line and "skipped" not in line]
+    assert sorted(without_make()) == sorted([*quickstart, *tests])
 
 
 def test_the_named_tests_exist() -> None:
