@@ -1,6 +1,7 @@
 """What the README tells people to type works: each line is run here, or by the test that is named here."""
 
 import csv
+import re
 import sys
 from collections import defaultdict
 from pathlib import Path
