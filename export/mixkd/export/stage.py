@@ -29,7 +29,7 @@ from mixkd.export.judge.judge import ExportQuality, Judge, graph_logits
 from mixkd.export.judge.processors import GOLDEN_TEXTS, OtherProcessor, check_processors, compare_processors
 from mixkd.export.judge.sizes import measure_sizes
 from mixkd.export.student import PROBE_TEXTS, Student, open_student
-from mixkd.export.vocabulary import TrimReport, Vocabulary, choose_vocabulary, measure_trim
+from mixkd.export.vocabulary import TrimReport, Vocabulary, choose_vocabulary, fixed_ids, measure_trim
 from mixkd.outputs import check_output, fresh_folder
 from mixkd.progress import Progress, no_progress
 from mixkd.runs import data_fingerprint
@@ -194,7 +194,8 @@ def _write_model_files(
     vocabulary = None
     if corpus is not None and config.vocabulary.rows is not Rows.FULL:
         texts = (row.content for row in corpus.read(corpus.first_split("train")))
-        vocabulary = choose_vocabulary(folder / TOKENIZER_FILE, texts, others=config.vocabulary.others)
+        file, others = folder / TOKENIZER_FILE, config.vocabulary.others
+        vocabulary = choose_vocabulary(file, texts, others=others, first=fixed_ids(student.model))
         if config.vocabulary.rows is Rows.SHARE:
             vocabulary = vocabulary.share_rows(student.model)
         vocabulary.trim_model(student.model)

@@ -1,0 +1,91 @@
+"""Texts in many scripts, and a small tokenizer of each kind that has learned pieces of all of them."""
+
+import json
+import random
+from collections.abc import Iterator
+from functools import cache
+from itertools import product
+from unittest.mock import patch
+
+from tokenizers import Tokenizer
+
+from tests.runtime.families import FAMILIES, family_json
+
+# ruff: noqa: RUF001 - letters of other scripts look like Latin ones
+
+SENTENCES = (
+    "The weather is nice today, isn't it? We're off to the park at 10:45.",
+    "Straßen, Ärger und übermütige Füchse; ça va, señor? İstanbul'da ğün ışığı",
+    "Сегодня хорошая погода, мы идём в парк.",
+    "Σήμερα ο καιρός είναι ωραίος, πάμε στο πάρκο.",
+    "الطقس جميل اليوم، نذهب إلى الحديقة؟ ١٢٣",
+    "מזג האוויר נעים היום, ש\u05b8\u05c1לו\u05b9ם",
+    "आज मौसम अच\u094dछा है, हम बगीचे जा रहे हैं। १२३",
+    "วันนี\u0e49อากาศดี เราไปสวนสาธารณะ",
+    "今天天气很好，我们去公园。今天也去。",
+    "今日は天気がいいですね。コーヒーを飲みます。",
+    "오늘 날씨가 좋아요. 공원에 가요.",
+    "👍🏽👍🏿 👨\u200d👩\u200d👧\u200d👦 ❤\ufe0f 🇩🇪",
+    "e\u0301a\u0308o\u0302 n\u0303 Z\u0351\u036b\u0343algo a\u030a\u0323",
+    "1234567890 3.14159 ½ Ⅳ １２ ٤٥",
+)
+"""Latin, Cyrillic, Greek, Arabic, Hebrew, Devanagari, Thai, Chinese, Japanese, Korean, emoji with joiners and
+skin tones, combining marks, digits."""
+
+UNSEEN = "\u0180\u10d0\u0531\u1200\U0001f9ff\U00020000\ufdfa\x00\ue000\ufffd"
+"""Characters that stand in no text which a tokenizer learned from."""
+
+NAMES = (*FAMILIES, "charsmap")
+
+
+def learned() -> Iterator[str]:
+    """Yield some hundred texts of words of the sentences."""
+    rng = random.Random(1)
+    for _ in range(40):
+        for sentence in SENTENCES:
+            words = sentence.split()
+            yield " ".join(rng.choices(words, k=len(words)))
+
+
+def asked(count: int) -> list[str]:
+    """Return random texts: words of any scripts, parts of words run together, unseen characters, spaces."""
+    rng = random.Random(2)
+    words = [word for sentence in SENTENCES for word in sentence.split()]
+    texts = list(SENTENCES)
+    for _ in range(count - len(texts)):
+        parts = []
+        for _ in range(rng.randint(1, 6)):
+            word = rng.choice(words)
+            start = rng.randrange(len(word))
+            parts.append(
+                rng.choice((word, word[start:], word[:start] + rng.choice(words), rng.choice(UNSEEN)))
+            )
+        texts.append(rng.choice((" ", " ", "", "  ")).join(parts))
+    return texts
+
+
+@cache
+def tokenizer_json(name: str) -> str:
+    """Return the `tokenizer.json` of a family that knows pieces of these texts."""
+    body = json.loads(family_json(name))
+    if body["model"]["type"] == "Unigram":
+        body["model"]["vocab"] = [
+            *body["model"]["vocab"][:5],
+            *_scored(Tokenizer.from_str(family_json(name))),
+        ]
+        return json.dumps(body)
+    with patch("tests.runtime.families.texts", learned):
+        return str(FAMILIES[name]().to_str())
+
+
+def _scored(tokenizer: Tokenizer) -> list[list[str | float]]:
+    """Return all characters of the texts and many parts of their words, with scores that often make ties."""
+    rng = random.Random(3)
+    found: dict[str, float] = {}
+    for sentence in SENTENCES:
+        for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(tokenizer.normalizer.normalize_str(sentence)):
+            found |= {character: -8.0 - rng.randrange(8) / 2 for character in word if character not in found}
+            for start, size in product(range(len(word)), range(2, 6)):
+                if size <= len(word) - start and rng.random() < 0.5:
+                    found.setdefault(word[start : start + size], -6.0 - rng.randrange(20) / 2)
+    return [[piece, score] for piece, score in sorted(found.items(), key=lambda item: -item[1])]
