@@ -18,7 +18,8 @@ from mixkd.runtime.manifest import LOGITS, PROBABILITIES
 from mixkd.runtime.temperature import INVERSE_TEMPERATURE
 from mixkd.task import Task
 
-_BEFORE = "logits_before_temperature"
+BEFORE_TEMPERATURE = "logits_before_temperature"
+"""What the classifier's last layer gives where there is a temperature."""
 
 
 def add_probabilities(model: ModelProto, task: Task) -> None:
@@ -45,8 +46,8 @@ def _add_temperature(model: ModelProto) -> None:
     for node in model.graph.node:
         for place, name in enumerate(node.output):
             if name == LOGITS:
-                node.output[place] = _BEFORE
+                node.output[place] = BEFORE_TEMPERATURE
     one = numpy_helper.from_array(np.ones(1, np.float32), INVERSE_TEMPERATURE)
     model.graph.initializer.append(one)
-    inputs = [_BEFORE, INVERSE_TEMPERATURE]
+    inputs = [BEFORE_TEMPERATURE, INVERSE_TEMPERATURE]
     model.graph.node.append(helper.make_node("Mul", inputs, [LOGITS], "temperature"))

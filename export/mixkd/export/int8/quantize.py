@@ -27,6 +27,7 @@ import onnx
 
 from mixkd.export.config import Recipe, TableFormat
 from mixkd.export.graph.graph import Graph, attribute, copy_of
+from mixkd.export.graph.probabilities import BEFORE_TEMPERATURE
 from mixkd.export.int8.tables import is_matrix, quantize_tables, round_columns, round_matrix
 
 _LEVELS = {Recipe.PORTABLE: 64, Recipe.FAST: 127, Recipe.STATIC: 64}
@@ -89,9 +90,10 @@ def quantize(
 def _split_linear_layers(graph: Graph) -> None:
     # The tracer writes the linear layers after the pooling as Gemm, product and bias in one node. The last
     # one, which gives the logits, is left as it is.
+    last = graph.outputs | {BEFORE_TEMPERATURE}
     for node in list(graph.nodes):
         weights = graph.constant(node.input[1]) if node.op_type == "Gemm" else None
-        if weights is None or node.output[0] in graph.outputs or len(node.input) < 3:
+        if weights is None or node.output[0] in last or len(node.input) < 3:
             continue
         right = weights.T if attribute(node, "transB", 0) else weights
         if (
