@@ -8,10 +8,11 @@ import pytest
 from mixkd.compress.narrowing import Widths
 from mixkd.corpus.corpus import open_corpus
 from mixkd.export import export
-from mixkd.export.config import ExportConfig
+from mixkd.export.config import ExportConfig, Rows, VocabularyChoice
 from mixkd.runtime import Classifier
 from mixkd.runtime.calibration import calibrate
 from tests.examples.student import write_clinc150_bag, write_clinc150_student
+from tests.export.scripts import OTHER, write_scripts_student
 from tests.tiny import tiny_classifier, write_doubtful, write_student
 
 TEXTS = 1000
@@ -59,6 +60,24 @@ def calibrated_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert found.temperature is not None
     assert found.temperature.factor > 2
     return folder / "bundle"
+
+
+@pytest.fixture(scope="session", params=["xlm-roberta", "roberta"])
+def trimmed_bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle with the pieces of a few texts, of Unigram or byte-level BPE."""
+    folder = tmp_path_factory.mktemp("trimmed")
+    student = write_scripts_student(folder, request.param)
+    config = ExportConfig(vocabulary=VocabularyChoice(Rows.TRIM))
+    export(student, folder / "bundle", config=config, data=str(folder / "data"))
+    return folder / "bundle"
+
+
+@pytest.fixture(scope="session")
+def trimmed_answers(trimmed_bundle: Path) -> Answers:
+    texts = [text for text in OTHER if "\0" not in text]
+    labels = [answer.label for answer in Classifier.load(trimmed_bundle, threads=1).predict(texts)]
+    assert len(set(labels)) > 1
+    return Answers(texts, labels)
 
 
 @pytest.fixture(scope="session")

@@ -78,6 +78,19 @@ def test_page_answers_what_is_typed_with_pythons_labels_and_asks_no_other_server
     assert len(picture) > 10_000  # a blank page is less
 
 
+def test_page_gives_pythons_labels_for_a_trimmed_vocabulary(
+    trimmed_bundle: Path, trimmed_answers: Answers, tmp_path: Path
+) -> None:
+    chromium = need("chromium", package="chromium")
+    folder = copy_example("browser", tmp_path)
+    (folder / "bundle").symlink_to(trimmed_bundle)
+    with _server(folder) as url, open_page(chromium, tmp_path / "profile") as page:
+        page.call("Page.navigate", url=url)
+        page.wait_for("document.querySelector('#status')?.textContent === 'Ready'")
+        labels = page.evaluate(ASK_ALL % json.dumps(trimmed_answers.texts))
+    assert labels == trimmed_answers.labels
+
+
 def test_page_refuses_a_strange_bundle_and_says_why(tmp_path: Path) -> None:
     chromium = need("chromium", package="chromium")
     folder = copy_example("browser", tmp_path)

@@ -53,6 +53,14 @@ def test_node_gives_pythons_labels_for_a_student_without_attention(
     assert ask(command, bag_answers.texts, tmp_path) == bag_answers.labels
 
 
+def test_node_gives_pythons_labels_for_a_trimmed_vocabulary(
+    trimmed_bundle: Path, trimmed_answers: Answers, tmp_path: Path
+) -> None:
+    node = need("node", package="nodejs")
+    command = [node, str(copy_example("node", tmp_path) / "classify.mjs"), str(trimmed_bundle)]
+    assert ask(command, trimmed_answers.texts, tmp_path) == trimmed_answers.labels
+
+
 def test_node_abstains_below_the_bundles_threshold(
     student_bundle: Path, answers: Answers, tmp_path: Path
 ) -> None:

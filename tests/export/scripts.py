@@ -5,11 +5,14 @@ import random
 from collections.abc import Iterator
 from functools import cache
 from itertools import product
+from pathlib import Path
 from unittest.mock import patch
 
 from tokenizers import Tokenizer
+from transformers import PreTrainedTokenizerFast
 
 from tests.runtime.families import FAMILIES, family_json
+from tests.tiny import tiny_classifier
 
 # ruff: noqa: RUF001 - letters of other scripts look like Latin ones
 
@@ -64,6 +67,18 @@ def asked(count: int) -> list[str]:
     return texts
 
 
+KINDS = {
+    "xlm-roberta": "charsmap",
+    "roberta": "roberta",
+    "modernbert": "modernbert",
+    "albert": "albert",
+}
+"""Encoders, and what their tokenizers are like."""
+
+TRAINING = SENTENCES[:6]
+OTHER = [text for text in asked(60) if text.strip()]
+
+
 @cache
 def tokenizer_json(name: str) -> str:
     """Return the `tokenizer.json` of a family that knows pieces of these texts."""
@@ -89,3 +104,22 @@ def _scored(tokenizer: Tokenizer) -> list[list[str | float]]:
                 if size <= len(word) - start and rng.random() < 0.5:
                     found.setdefault(word[start : start + size], -6.0 - rng.randrange(20) / 2)
     return [[piece, score] for piece, score in sorted(found.items(), key=lambda item: -item[1])]
+
+
+def write_scripts_student(folder: Path, kind: str) -> Path:
+    """Save a random classifier of an encoder with a tokenizer of its kind, and texts beside it."""
+    tokenizer = Tokenizer.from_str(tokenizer_json(KINDS[kind]))
+    names = {"pad_token": "<pad>", "unk_token": "<unk>", "cls_token": "<s>", "sep_token": "</s>"}
+    whole = PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=40, **names)
+    pad = tokenizer.token_to_id(names["pad_token"])
+    # More rows than pieces, as real models have; positions may be counted from the padding's id.
+    sizes = {"vocab_size": len(whole) + 7, "pad_token_id": pad, "embedding_size": 32}
+    model = tiny_classifier(kind, **sizes)  # a table under 16 kB would stay in fp32
+    model.config.id2label = {i: f"label-{i}" for i in range(5)}
+    model.save_pretrained(folder / "student")
+    whole.save_pretrained(folder / "student")
+    (folder / "data").mkdir()
+    for split, texts in (("train", TRAINING), ("test", [*TRAINING, *OTHER[20:30]])):
+        lines = [f"{text}\tlabel-{i % 5}" for i, text in enumerate(texts) if "\t" not in text]
+        (folder / "data" / f"{split}.tsv").write_text("\n".join(("text\tlabel", *lines)) + "\n")
+    return folder / "student"

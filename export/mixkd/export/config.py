@@ -162,9 +162,10 @@ class ExportConfig:
     )
     vocabulary: VocabularyChoice = option(
         VocabularyChoice(),
-        "full; trim: only the pieces of the training texts, with trim:N also the N most frequent others; "
-        "share or share:N: the same rows, but the other pieces use the row of the most similar piece; "
-        "trim and share need --data.",
+        "full; trim: only the pieces of the training texts and those that other text falls back to, with "
+        "trim:N also the N most frequent others; share or share:N: the same rows, but the other pieces use "
+        "the row of the most similar piece; trim and share need --data and a WordPiece, Unigram or BPE "
+        "tokenizer.",
         group=Group.BUNDLE,
     )
     max_length: int | None = option(
