@@ -3,11 +3,10 @@
 import json
 import re
 
-from scripts.site.repository import ROOT
-
 from mixkd.bench.config import BenchConfig
 from mixkd.bench.measure import method_of
 from mixkd.compress.weights import METHODS, Term
+from scripts.site.repository import ROOT
 
 _PROCESSORS = {
     "local": "the machine that exported it (AVX512-VNNI)",

@@ -6,6 +6,7 @@ from typing import Any
 
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
+
 from scripts.site.commands import commands_page
 from scripts.site.equations import with_equations
 from scripts.site.figures import with_tables

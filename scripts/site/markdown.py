@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 _FENCE = re.compile(r"^```([\w-]*)([^\n]*)\n(.*?)^```[ ]*$\n?", re.MULTILINE | re.DOTALL)
-_LINK = re.compile(r"\]\((?!\w+:)([^)\s#]+)(#[^)\s]*)?\)")
+_LINK = re.compile(r"\[((?:[^\[\]]|\[[^\]]*\])*)\]\((?!\w+:)([^)\s#]+)(#[^)\s]*)?\)")
 _TITLE = re.compile(r'title="([^"]+)"')
 _REMARK = re.compile(r"\s{2,}# .*")
 
@@ -55,12 +55,13 @@ def replace_links(text: str, place: Callable[[str], str | None]) -> str:
 
     Args:
         text: The page.
-        place: From a link's place, without its anchor, to another; None leaves the link's words alone.
+        place: From a link's place, without its anchor, to another; None leaves only the words.
     """
 
     def changed(link: re.Match[str]) -> str:
-        found = place(link[1])
-        return "]" if found is None else f"]({found}{link[2] or ''})"
+        words, file, anchor = link.groups(default="")
+        found = place(file)
+        return words if found is None else f"[{words}]({found}{anchor})"
 
     ends = [0, *(end for fence in _FENCE.finditer(text) for end in fence.span()), len(text)]
     parts = [text[start:end] for start, end in pairwise(ends)]

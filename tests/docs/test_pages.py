@@ -7,8 +7,6 @@ from pathlib import Path
 import pytest
 import typer
 import typer.main
-from scripts.site.markdown import blocks, code, commands
-from scripts.site.repository import DOCS, ROOT
 
 from mixkd.cli import app
 from mixkd.compress.config import FinetuneConfig
@@ -18,6 +16,8 @@ from mixkd.corpus.corpus import open_corpus
 from mixkd.labels import read_label_space
 from mixkd.options import Group
 from mixkd.task import Task
+from scripts.site.markdown import blocks, code, commands
+from scripts.site.repository import DOCS, ROOT
 from tests.newcomer import run
 
 BUNDLE = ROOT / "tests" / "runtime" / "fixtures" / "bundle"

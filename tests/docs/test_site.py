@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 import typer.main
-from scripts.site.formats import FORMATS, schema
-from scripts.site.markdown import code
-from scripts.site.repository import ROOT
 
 from mixkd.bench.report.schema import Report
 from mixkd.cli import app
 from mixkd.compress.weights import METHODS, Term
 from mixkd.runtime.manifest import MANIFEST_FILE
 from mixkd.usage import ORDER
+from scripts.site.formats import FORMATS, schema
+from scripts.site.markdown import code
+from scripts.site.repository import ROOT
 
 pytest.importorskip("material", reason="the extra docs is not installed")
 jsonschema = pytest.importorskip("jsonschema")

@@ -5,10 +5,10 @@ import os
 from pathlib import Path
 
 import pytest
+
 from scripts.site.formats import FORMATS, schema
 from scripts.site.notebook import notebook
 from scripts.site.repository import DOCS, ROOT
-
 from tests.newcomer import ENVIRONMENT
 
 nbclient = pytest.importorskip("nbclient", reason="the notebook's client is not installed")
@@ -53,7 +53,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.alone
 def test_every_cell_runs_and_the_student_answers_right(folder: Path) -> None:
     book = json.loads((folder / "executed.ipynb").read_text(encoding="utf-8"))
     cells = [cell for cell in book["cells"] if cell["cell_type"] == "code"]
@@ -64,7 +63,6 @@ def test_every_cell_runs_and_the_student_answers_right(folder: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.alone
 @pytest.mark.parametrize("form", FORMATS, ids=lambda form: form.name)
 def test_files_are_as_the_reference_says(form: object, folder: Path) -> None:
     name = form.name  # type: ignore[attr-defined]

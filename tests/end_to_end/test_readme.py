@@ -7,9 +7,9 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
-from scripts.site.markdown import code, commands
 
 from mixkd.corpus.corpus import built_in_file
+from scripts.site.markdown import code, commands
 from tests.newcomer import run
 
 ROOT = Path(__file__).parents[2]

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from scripts.site import markdown
-
 from tests.examples.programs import EXAMPLES
 
 
