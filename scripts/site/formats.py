@@ -13,9 +13,8 @@ from mixkd.bench.decode import Range
 from mixkd.bench.report.files import REPORT_FILE
 from mixkd.bench.report.schema import SCHEMA_VERSION, Report
 from mixkd.export.details import Details
-from mixkd.export.files import DETAILS_FILE
 from mixkd.runs import RUN_FILE, RUN_FORMAT, RunRecord
-from mixkd.runtime.manifest import FORMAT_VERSION, MANIFEST_FILE, Manifest
+from mixkd.runtime.manifest import DETAILS_FILE, FORMAT_VERSION, MANIFEST_FILE, Manifest
 
 _PLAIN = {bool: "boolean", int: "integer", float: "number", str: "string", Path: "string", NoneType: "null"}
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"

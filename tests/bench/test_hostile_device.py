@@ -275,7 +275,7 @@ def test_what_a_device_says_does_not_steer_the_terminal(
     with suppress(SystemExit):
         cli.main()
     out, err = capfd.readouterr()
-    assert r" is absent: \x1b[2J\x1b]0;owned\x07\nforged line" in err
+    assert r": \x1b[2J\x1b]0;owned\x07\nforged line" in err
     assert "student-" in out
     assert "\nforged" not in out + err
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", out + err), out + err

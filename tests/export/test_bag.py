@@ -11,14 +11,12 @@ import torch
 from mixkd.bench import bench
 from mixkd.bench.config import BenchConfig
 from mixkd.compress.bag import make_bag
-from mixkd.compress.checkpoints import load_tokenizer
 from mixkd.corpus.corpus import open_corpus
 from mixkd.export import ExportConfig, ExportResult, export
 from mixkd.export.config import Recipe, Rows, VocabularyChoice
 from mixkd.export.judge.reference import TorchModel
 from mixkd.runtime import Classifier
 from tests.tiny import WORDS, tiny_classifier, tiny_texts, tiny_tokenizer, write_answers, write_student
-from tests.tools import need_optimum
 
 
 @pytest.fixture(scope="module")
@@ -94,21 +92,6 @@ def test_config_of_the_bundle_is_one_that_other_programs_know(made: ExportResult
     config = json.loads((made.bundle.folder / "config.json").read_text(encoding="utf-8"))
     assert config["model_type"] == "bert"
     assert config["id2label"]["4"] == "label-4"
-
-
-def test_optimum_gives_a_bags_labels(made: ExportResult) -> None:
-    need_optimum()
-    from optimum.onnxruntime import ORTModelForSequenceClassification
-
-    folder, sample = made.bundle.folder, tiny_texts(20)
-    model = ORTModelForSequenceClassification.from_pretrained(
-        folder, subfolder="onnx", file_name="model_quantized.onnx"
-    )
-    tokenizer = load_tokenizer(folder)
-    with torch.inference_mode():
-        theirs = [int(model(**tokenizer(text, return_tensors="pt")).logits.argmax()) for text in sample]
-    ours = [prediction.label for prediction in Classifier.load(folder).predict(sample)]
-    assert ours == [f"label-{i}" for i in theirs]
 
 
 def test_bench_measures_a_bag_beside_its_teacher(

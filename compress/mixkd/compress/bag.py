@@ -105,7 +105,7 @@ class BagForSequenceClassification(PreTrainedModel):
     def __init__(self, config: BagConfig) -> None:
         super().__init__(config)
         self.bag = BagEncoder(config)
-        self.classifier = nn.Linear(config.intermediate_size, config.num_labels)
+        self.classifier = nn.Linear(config.intermediate_size, int(config.num_labels or 0))
         self.post_init()  # type: ignore[no-untyped-call]  # theirs
 
     def get_input_embeddings(self) -> nn.Module:

@@ -20,7 +20,7 @@ class Family:
         width: The config's number of neurons.
         heads: The number of heads, as an attribute of the module that holds `inward`.
         inner: The channels of all heads, likewise.
-        bias_input: The place of a bias of the scores, (1, h, T, T), among the inputs of that module.
+        bias_input: The name of a bias of the scores, (1, h, T, T), among the inputs of that module.
     """
 
     up: str = "intermediate.dense"
@@ -30,7 +30,7 @@ class Family:
     width: str = "intermediate_size"
     heads: str = "num_attention_heads"
     inner: str = "all_head_size"
-    bias_input: int | None = None
+    bias_input: str | None = None
 
     def inward_of(self, layer: nn.Module) -> list[nn.Linear]:
         """Return the linear layers of `inward` that a layer has; DeBERTa-v2 may have none for positions."""
@@ -76,7 +76,7 @@ FAMILIES: Mapping[str, Family] = {
         _BERT,
         inward=("attention.attn.q", "attention.attn.k", "attention.attn.v"),
         outward="attention.attn.o",
-        bias_input=3,
+        bias_input="position_bias",
     ),
     "roberta": _BERT,
     "xlm-roberta": _BERT,

@@ -5,6 +5,7 @@ graph needs no config: it is traced from a copy without them, whose logits are t
 """
 
 import copy
+import inspect
 from functools import partial
 from typing import Any
 
@@ -69,8 +70,15 @@ def _cut_heads(layer: nn.Module, family: Family, kept: Tensor, heads: int) -> No
     setattr(attention, family.heads, len(kept))
     setattr(attention, family.inner, len(channels))
     if family.bias_input is not None:
-        attention.register_forward_pre_hook(partial(_cut_bias, family.bias_input, kept))
+        # transformers 4 and 5 hand it over at different places, or by name.
+        place = list(inspect.signature(attention.forward).parameters).index(family.bias_input)
+        cut = partial(_cut_bias, family.bias_input, place, kept)
+        attention.register_forward_pre_hook(cut, with_kwargs=True)
 
 
-def _cut_bias(place: int, kept: Tensor, _: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-    return (*inputs[:place], inputs[place][:, kept], *inputs[place + 1 :])
+def _cut_bias(
+    name: str, place: int, kept: Tensor, _: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    if name in named:
+        return inputs, named | {name: named[name][:, kept]}
+    return (*inputs[:place], inputs[place][:, kept], *inputs[place + 1 :]), named

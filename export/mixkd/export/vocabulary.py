@@ -59,7 +59,7 @@ class Vocabulary:
         targets = torch.tensor([i for i in self.kept if i not in self.special])
         centred = table - table[targets].mean(dim=0)
         units = torch.nn.functional.normalize(centred, dim=1)
-        others = torch.tensor(sorted(set(range(self.size)) - set(self.kept)))
+        others = torch.tensor(sorted(set(range(self.size)) - set(self.kept)), dtype=torch.long)
         nearest = [(part @ units[targets].T).argmax(dim=1) for part in units[others].split(_ROWS_AT_ONCE)]
         pairs = zip(others.tolist(), targets[torch.cat(nearest)].tolist(), strict=True) if nearest else ()
         return replace(self, neighbours=dict(pairs))

@@ -14,6 +14,7 @@ from mixkd.outputs import fresh_folder
 from mixkd.runtime.abstention import Abstention, Scores, best_threshold
 from mixkd.runtime.bundle import Bundle, open_bundle, seal_bundle, write_manifest
 from mixkd.runtime.classifier import Classifier
+from mixkd.runtime.drift import REFERENCE, reference_of
 from mixkd.runtime.manifest import MANIFEST_FILE, SIGNATURE_FILE
 from mixkd.runtime.temperature import (
     Fit,
@@ -185,6 +186,8 @@ class _Work:
         threshold, label = manifest.threshold, manifest.abstain_label
         if temperature is not None:
             quality["temperature"] = asdict(temperature)
+            if REFERENCE in quality:  # its scores are others now
+                quality[REFERENCE] = reference_of(bundle.folder, self.corpus)
         if self.out_of_scope is not None:
             threshold, chosen, judged = self._threshold(Classifier.load(bundle.folder, threshold=0.0))
             label = self.abstain_label

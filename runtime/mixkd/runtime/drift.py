@@ -150,10 +150,15 @@ def write_reference(folder: Path, corpus: Corpus) -> None:
         folder: The bundle.
         corpus: Its evaluation split is read.
     """
-    texts = [row.content for row in corpus.read(corpus.evaluation_split())]
     manifest = open_bundle(folder).manifest
-    body = asdict(profile(Classifier.load(folder), folder, texts))
-    write_manifest(folder, replace(manifest, quality={**manifest.quality, REFERENCE: body}))
+    quality = {**manifest.quality, REFERENCE: reference_of(folder, corpus)}
+    write_manifest(folder, replace(manifest, quality=quality))
+
+
+def reference_of(folder: Path, corpus: Corpus) -> dict[str, Any]:
+    """Return the profile of a corpus's evaluation split, as the manifest holds it."""
+    texts = [row.content for row in corpus.read(corpus.evaluation_split())]
+    return asdict(profile(Classifier.load(folder), folder, texts))
 
 
 def profile(

@@ -71,7 +71,7 @@ def quantize(
         ranges: The ranges of the products' inputs, for the recipe `static`.
     """
     graph = Graph(copy_of(model))
-    if recipe is not Recipe.STATIC:
+    if recipe is not Recipe.STATIC or not product_nodes(graph):
         _split_linear_layers(graph)
     products = [node for node in product_nodes(graph) if node.name not in keep]
     scales: dict[str, tuple[str, str, str]] = {}
