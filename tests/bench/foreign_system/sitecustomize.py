@@ -1,10 +1,13 @@
 """Makes Python see this Linux machine as it would see macOS; found first where PYTHONPATH names its folder.
 
+With MKD_TEST_SYSTEM=windows, mixkd's modules also lack what Windows lacks.
+
 There is no /proc, no /sys and no control group for anybody but psutil, which has other sources on other
 systems. What Python and psutil have on Linux only is gone.
 """
 
 import builtins
+import importlib
 import io
 import os
 import sys
@@ -50,3 +53,6 @@ for _name in ("sched_getaffinity", "sched_setaffinity", "posix_fadvise", "POSIX_
 for _name in ("cpu_affinity", "io_counters", "memory_maps"):
     delattr(psutil.Process, _name)
 del psutil.sensors_temperatures
+
+if os.environ.get("MKD_TEST_SYSTEM") == "windows":
+    importlib.import_module("as_on_windows").hide()
