@@ -31,7 +31,7 @@ BAG = "mixkd_bag"
 
 
 WIDTH = 128
-"""Columns of the table: on clinc150 384 are no better and 64 lose 0.3 points (`benchmarks/bag.py`)."""
+"""Columns of the table: in single trainings on clinc150 384 were no better, and 64 lost 0.3 points."""
 
 _UNITS = 512
 
