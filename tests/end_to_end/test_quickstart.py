@@ -100,8 +100,8 @@ def test_other_texts_of_the_same_intents_do_not_drift(made: tuple[Path, str], tm
 
 def test_texts_of_fewer_intents_drift(made: tuple[Path, str], tmp_path: Path) -> None:
     rows = rows_of("validation")
-    gone = set(sorted({row["label"] for row in rows})[::8])
-    left = [row["text"] for row in rows if row["label"] not in gone]
+    kept = set(sorted({row["label"] for row in rows})[::8])  # of a smoke run's 225 texts, few have a label
+    left = [row["text"] for row in rows if row["label"] in kept]
     assert drift_of(made[0] / "bundle", left, tmp_path)["labels"]
 
 
