@@ -1,5 +1,6 @@
 """Tiny random classifiers of every encoder, a tokenizer, and texts that they understand."""
 
+import json
 import random
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,15 @@ def write_student(folder: Path, model: PreTrainedModel) -> Path:
     model.save_pretrained(folder)
     tiny_tokenizer(model.config.model_type).save_pretrained(folder)
     return folder
+
+
+def add_letters(student: Path) -> None:
+    """Give the tokenizer of a student folder its words' letters: a word that is left out becomes letters."""
+    file, letters = student / "tokenizer.json", sorted({letter for word in WORDS for letter in word})
+    body = json.loads(file.read_text(encoding="utf-8"))
+    for piece in (*letters, *(f"##{letter}" for letter in letters)):
+        body["model"]["vocab"].setdefault(piece, len(body["model"]["vocab"]))
+    file.write_text(json.dumps(body), encoding="utf-8")
 
 
 def write_answers(folder: Path, model: PreTrainedModel, texts: list[str]) -> Path:

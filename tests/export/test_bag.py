@@ -17,7 +17,15 @@ from mixkd.export import ExportConfig, ExportResult, export
 from mixkd.export.config import Recipe, Rows, VocabularyChoice
 from mixkd.export.judge.reference import TorchModel
 from mixkd.runtime import Classifier
-from tests.tiny import WORDS, tiny_classifier, tiny_texts, tiny_tokenizer, write_answers, write_student
+from tests.tiny import (
+    WORDS,
+    add_letters,
+    tiny_classifier,
+    tiny_texts,
+    tiny_tokenizer,
+    write_answers,
+    write_student,
+)
 
 
 @pytest.fixture(scope="module")
@@ -81,14 +89,9 @@ def test_other_recipes_take_a_bag(recipe: Recipe, bag: Path, texts: Path, tmp_pa
 def test_smaller_vocabulary_gives_a_bags_texts_the_same_answers(
     rows: Rows, bag: Path, texts: Path, tmp_path: Path
 ) -> None:
-    # Words can be left out where their letters are pieces too.
     student = tmp_path / "student"
     shutil.copytree(bag, student)
-    file, letters = student / "tokenizer.json", sorted({letter for word in WORDS for letter in word})
-    body = json.loads(file.read_text(encoding="utf-8"))
-    for piece in (*letters, *(f"##{letter}" for letter in letters)):
-        body["model"]["vocab"].setdefault(piece, len(body["model"]["vocab"]))
-    file.write_text(json.dumps(body), encoding="utf-8")
+    add_letters(student)
     config = ExportConfig(vocabulary=VocabularyChoice(rows))
     made = export(student, tmp_path / "b", data=open_corpus(texts), config=config)
     assert made.trim is not None

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from mixkd.cli import app
 from mixkd.runtime import open_bundle
-from tests.tiny import WORDS, tiny_classifier, tiny_texts, tiny_tokenizer, write_student
+from tests.tiny import WORDS, add_letters, tiny_classifier, tiny_texts, tiny_tokenizer, write_student
 
 
 @pytest.fixture(scope="module")
@@ -18,11 +18,12 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     folder = tmp_path_factory.mktemp("regression")
     model = tiny_classifier("bert", num_labels=1, problem_type="regression")
     student = write_student(folder / "student", model)
+    add_letters(student)
     tokenizer, texts = tiny_tokenizer(), tiny_texts(40)
     with torch.inference_mode():
         scores = [float(model(**tokenizer(text, return_tensors="pt")).logits) for text in texts]
     lines = [f"{text}\t{score:.4f}" for text, score in zip(texts, scores, strict=True)]
-    (folder / "train.tsv").write_text(f"text\tlabel\n{WORDS[0]}\t0.5\n", encoding="utf-8")
+    (folder / "train.tsv").write_text(f"text\tlabel\n{' '.join(WORDS[:-3])}\t0.5\n", encoding="utf-8")
     (folder / "test.tsv").write_text("\n".join(["text\tlabel", *lines]) + "\n", encoding="utf-8")
     words = ["export", student, "--output", folder / "bundle", "--data", folder]
     words += ["--vocabulary", "trim", "--max-drop", "100"]
