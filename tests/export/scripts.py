@@ -135,4 +135,4 @@ def _spread(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:
     with torch.inference_mode():
         logits = model.eval()(**batch).logits
     with torch.no_grad():
-        bias -= logits.mean(dim=0)
+        bias.sub_(logits.mean(dim=0))
