@@ -75,9 +75,13 @@ def trimmed_bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.Temp
 @pytest.fixture(scope="session")
 def trimmed_answers(trimmed_bundle: Path) -> Answers:
     texts = [text for text in OTHER if "\0" not in text]
-    labels = [answer.label for answer in Classifier.load(trimmed_bundle, threads=1).predict(texts)]
+    found = Classifier.load(trimmed_bundle, threads=1).predict(texts, top_k=2)
+    # A random student is nearly undecided on some texts, and rounding differs between the runtimes.
+    clear = [i for i, answer in enumerate(found) if answer.top[0][1] - answer.top[1][1] > 0.01]
+    labels = [found[i].label for i in clear]
+    assert len(labels) > len(texts) / 2
     assert len(set(labels)) > 1
-    return Answers(texts, labels)
+    return Answers([texts[i] for i in clear], labels)
 
 
 @pytest.fixture(scope="session")
