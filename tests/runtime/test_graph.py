@@ -245,3 +245,15 @@ def test_flatten_is_followed_by_its_axis(axis: int, found: tuple[int, int] | Non
         ((fact,), products) = flatten(flattened, facts)
         assert (fact.dims, products) == (found, 0)
         assert grows(*fact.dims), "what hangs on the text's length still does"
+
+
+def test_normalization_with_a_bias_without_a_name_is_refused(bundle: Path) -> None:
+    # onnxruntime 1.21 to 1.32 end the process when they fuse it with the sum before it.
+    onnx = pytest.importorskip("onnx", reason="onnx comes with the export extra")
+    opened = open_bundle(bundle)
+    model = onnx.load(opened.model_path)
+    node = next(node for node in model.graph.node if node.op_type == "LayerNormalization")
+    node.input[2] = ""
+    expected = expected_of(opened.manifest, pinned=False)
+    with pytest.raises(BundleError, match="an input of it has no name"):
+        check_graph(model.SerializeToString(), expected)

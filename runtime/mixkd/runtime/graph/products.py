@@ -71,6 +71,8 @@ def layer_normalization(node: Node, facts: Facts) -> Found:
     first = given(facts, 0, "input")
     if node.attributes.get("axis", -1) != -1 or not first.dims or first.kind != FLOAT:
         raise ValueError("it normalizes another axis than the last")
+    if None in facts:
+        raise ValueError("an input of it has no name, which releases of onnxruntime die of when they load it")
     for fact in facts[1:]:
         if fact is not None and (fact.dims != first.dims[-1:] or fact.kind != FLOAT):
             raise ValueError("its scale has another shape than what it scales")
