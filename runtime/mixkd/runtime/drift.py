@@ -158,7 +158,8 @@ def write_reference(folder: Path, corpus: Corpus) -> None:
 def reference_of(folder: Path, corpus: Corpus) -> dict[str, Any]:
     """Return the profile of a corpus's evaluation split, as the manifest holds it."""
     texts = [row.content for row in corpus.read(corpus.evaluation_split())]
-    return asdict(profile(Classifier.load(folder), folder, texts))
+    own = Classifier.load(folder, expect_sha256=open_bundle(folder).sha256)  # no stranger's
+    return asdict(profile(own, folder, texts))
 
 
 def profile(
