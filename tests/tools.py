@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,14 @@ def need(program: str, *, package: str) -> str:
         unavailable(f"needs {program}: apt-get install {package}")
     assert path is not None
     return path
+
+
+def install_into(folder: Path, requirement: str) -> None:
+    """Install a package beside those that are there; skip the test without a package index."""
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(folder), requirement]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        unavailable(f"needs {requirement} from a package index: {done.stderr[-300:]}")
 
 
 def unavailable(reason: str) -> None:

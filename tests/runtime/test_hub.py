@@ -14,7 +14,7 @@ from mixkd.runtime.manifest import FP32_FILE, INT8_FILE, MANIFEST_FILE
 from tests.loopback_hub import READER, Hub, running_hub
 from tests.runtime.conftest import TEXTS, MakeBundle
 from tests.runtime.hub_client import Client, nowhere
-from tests.tools import unavailable
+from tests.tools import install_into
 
 pytestmark = pytest.mark.slow
 
@@ -36,19 +36,7 @@ def packages(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     if version("huggingface_hub") == release:
         return None
     folder = tmp_path_factory.mktemp(f"huggingface_hub-{release}")
-    install = [
-        sys.executable,
-        "-m",
-        "pip",
-        "install",
-        "-q",
-        "--target",
-        str(folder),
-        f"huggingface_hub=={release}",
-    ]
-    done = subprocess.run(install, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        unavailable(f"needs huggingface_hub {release} from a package index: {done.stderr[-300:]}")
+    install_into(folder, f"huggingface_hub=={release}")
     return folder
 
 
